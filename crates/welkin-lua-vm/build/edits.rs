@@ -1,0 +1,161 @@
+//! What we change in Lua's released source, all of it.
+//!
+//! Before an edit is added: can a native replacement of a library function do it? That is preferred,
+//! for it survives a new release of Lua.
+
+use std::fs;
+use std::path::Path;
+
+/// One change of one file.
+struct Edit {
+    /// Name of the file.
+    file: &'static str,
+    /// Text that occurs exactly once in it.
+    replace: &'static str,
+    /// What stands there instead.
+    by: &'static str,
+    /// Why it cannot be done from outside.
+    why: &'static str,
+}
+
+/// Tables that are filled when a program could see that they are not.
+///
+/// A metatable can be marked as lazy (`welkin_setlazy`): the object it belongs to is not complete yet.
+/// Its `__index` completes single fields; what looks past `__index` first calls the metatable's
+/// `__fill` with the object, once, the mark being taken off before. The mark is bit 7 of the
+/// metatable's `flags`, which Lua does not use (bits 0 to 5: absent metamethods, 6: no hash part), so
+/// that all other tables pay for the test of one pointer in `lua_next`.
+const LAZY: &str = "a lazily filled table must not be told from a full one";
+
+const EDITS: &[Edit] = &[
+    Edit {
+        file: "lapi.c",
+        replace: "LUA_API int lua_setmetatable (lua_State *L, int objindex) {\n  TValue *obj;\n  Table *mt;\n",
+        by: "\
+/* (Welkin) mark of a metatable whose object is not complete yet */
+#define BITLAZY\t\t(1 << 7)
+
+LUA_API void welkin_setlazy (lua_State *L, int idx, int lazy) {
+  Table *mt = gettable(L, idx);
+  if (lazy) mt->flags |= cast_byte(BITLAZY);
+  else mt->flags &= cast_byte(~BITLAZY);
+}
+
+LUA_API int welkin_fill (lua_State *L, int idx) {
+  const TValue *o = index2value(L, idx);
+  Table *mt;
+  switch (ttype(o)) {
+    case LUA_TTABLE: mt = hvalue(o)->metatable; break;
+    case LUA_TUSERDATA: mt = uvalue(o)->metatable; break;
+    default: mt = G(L)->mt[ttype(o)]; break;
+  }
+  if (l_likely(mt == NULL || !(mt->flags & BITLAZY)))
+    return 0;
+  mt->flags &= cast_byte(~BITLAZY);
+  idx = lua_absindex(L, idx);
+  if (!lua_checkstack(L, 4))
+    luaG_runerror(L, \"stack overflow\");
+  lua_getmetatable(L, idx);
+  lua_getfield(L, -1, \"__fill\");
+  lua_pushvalue(L, idx);
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+  return 1;
+}
+
+
+LUA_API int lua_setmetatable (lua_State *L, int objindex) {
+  TValue *obj;
+  Table *mt;
+  welkin_fill(L, objindex);
+",
+        why: LAZY,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "LUA_API int lua_next (lua_State *L, int idx) {\n  Table *t;\n  int more;\n  lua_lock(L);\n  api_checkpop(L, 1);\n  t = gettable(L, idx);\n",
+        by: "\
+/* (Welkin) walks a lazily filled table as it is */
+LUA_API int welkin_rawnext (lua_State *L, int idx) {
+  int more = luaH_next(L, gettable(L, idx), L->top.p - 1);
+  if (more)
+    api_incr_top(L);
+  else
+    L->top.p--;
+  return more;
+}
+
+
+LUA_API int lua_next (lua_State *L, int idx) {
+  Table *t;
+  int more;
+  lua_lock(L);
+  api_checkpop(L, 1);
+  t = gettable(L, idx);
+  if (l_unlikely(t->metatable != NULL && t->metatable->flags & BITLAZY))
+    welkin_fill(L, idx);
+",
+        why: LAZY,
+    },
+    Edit {
+        // A traceback looks in the loaded modules for the functions that run; those of a library that
+        // is not open do not run.
+        file: "lauxlib.c",
+        replace: "  lua_pushnil(L);  /* start 'next' loop */\n  while (lua_next(L, -2)) {",
+        by: "  lua_pushnil(L);  /* start 'next' loop */\n  while (welkin_rawnext(L, -2)) {",
+        why: LAZY,
+    },
+    Edit {
+        file: "lua.h",
+        replace: "LUA_API int   (lua_next) (lua_State *L, int idx);",
+        by: "\
+LUA_API int   (lua_next) (lua_State *L, int idx);
+LUA_API void  (welkin_setlazy) (lua_State *L, int idx, int lazy);
+LUA_API int   (welkin_fill) (lua_State *L, int idx);
+LUA_API int   (welkin_rawnext) (lua_State *L, int idx);",
+        why: LAZY,
+    },
+    Edit {
+        file: "lbaselib.c",
+        replace: "  luaL_checkany(L, 1);\n  if (!lua_getmetatable(L, 1)) {\n",
+        by: "  luaL_checkany(L, 1);\n  welkin_fill(L, 1);\n  if (!lua_getmetatable(L, 1)) {\n",
+        why: LAZY,
+    },
+    Edit {
+        file: "lbaselib.c",
+        replace: "  lua_settop(L, 2);\n  lua_rawget(L, 1);\n",
+        by: "  lua_settop(L, 2);\n  welkin_fill(L, 1);\n  lua_rawget(L, 1);\n",
+        why: LAZY,
+    },
+    Edit {
+        file: "lbaselib.c",
+        replace: "  lua_settop(L, 3);\n  lua_rawset(L, 1);\n",
+        by: "  lua_settop(L, 3);\n  welkin_fill(L, 1);\n  lua_rawset(L, 1);\n",
+        why: LAZY,
+    },
+    Edit {
+        file: "ldblib.c",
+        replace: "  luaL_checkany(L, 1);\n  if (!lua_getmetatable(L, 1)) {\n",
+        by: "  luaL_checkany(L, 1);\n  welkin_fill(L, 1);\n  if (!lua_getmetatable(L, 1)) {\n",
+        why: LAZY,
+    },
+];
+
+/// Applies all edits to the copy of the source in `folder`; one that does not fit ends the build.
+pub fn apply(folder: &Path) {
+    for edit in EDITS {
+        let path = folder.join(edit.file);
+        let text = fs::read_to_string(&path)
+            .unwrap_or_else(|e| panic!("edit of Lua's {} ({}): {e}", edit.file, edit.why));
+        let found = text.matches(edit.replace).count();
+        assert!(
+            found == 1,
+            "edit of Lua's {} ({}): the text to replace occurs {found} times, not once; \
+             the release of Lua has changed, look at the edit again:\n{}",
+            edit.file,
+            edit.why,
+            edit.replace
+        );
+        fs::write(&path, text.replacen(edit.replace, edit.by, 1)).expect("cannot write an edit");
+    }
+}

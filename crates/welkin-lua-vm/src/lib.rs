@@ -1,0 +1,26 @@
+//! Lua itself: the released source with a short list of edits, built by this crate.
+//!
+//! `mlua-sys` declares Lua's C functions but, with its feature `external`, brings no Lua; this crate
+//! does. Whoever calls them must have this crate in the program, so the declarations are handed on as
+//! [`ffi`]: use that name and the two cannot come apart. C modules are compiled with the headers
+//! whose folder a build script of a direct dependent finds in `DEP_WELKIN_LUA_INCLUDE`.
+//!
+//! The edits and their reasons are in `build/edits.rs`.
+
+use std::ffi::c_int;
+
+pub use mlua_sys as ffi;
+
+unsafe extern "C-unwind" {
+    /// Marks (or unmarks) the table at `idx`, a metatable, as that of an object that is not complete:
+    /// its field `__fill` is called with the object, once, before the object is walked, its metatable
+    /// is asked for or changed, or Lua's `rawget` or `rawset` is used on it. Raises nothing.
+    pub fn welkin_setlazy(L: *mut ffi::lua_State, idx: c_int, lazy: c_int);
+
+    /// Completes the value at `idx` if its metatable is marked; 1 when it did so. May raise anything
+    /// that `__fill` raises, and so may `lua_next` and `lua_setmetatable` on such an object.
+    pub fn welkin_fill(L: *mut ffi::lua_State, idx: c_int) -> c_int;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! That our Lua is the one the declarations describe, and what programs see of its edits.
+
+use std::ffi::{CStr, CString, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{mem, ptr};
+
+use crate::ffi;
+
+/// A state with all libraries, closed at the end.
+struct Lua(*mut ffi::lua_State);
+
+impl Lua {
+    fn new() -> Self {
+        // SAFETY: no preconditions; a null result is refused below.
+        let state = unsafe { ffi::luaL_newstate() };
+        assert!(!state.is_null());
+        // SAFETY: a fresh state; that it cannot raise is true for a test that has memory.
+        unsafe { ffi::luaL_openlibs(state) };
+        Self(state)
+    }
+
+    /// Runs `code` as the chunk `@t.lua` and returns its one result as a text.
+    fn eval(&self, code: &str) -> String {
+        let code = CString::new(code).expect("no zero byte in a test");
+        // SAFETY: the state is alive; load and pcall raise nothing, the text is copied before the pop.
+        unsafe {
+            let status = ffi::luaL_loadbufferx(
+                self.0,
+                code.as_ptr(),
+                code.count_bytes(),
+                c"@t.lua".as_ptr(),
+                ptr::null(),
+            );
+            if status == ffi::LUA_OK {
+                ffi::lua_pcall(self.0, 0, 1, 0);
+            }
+            let text = ffi::luaL_tolstring(self.0, -1, ptr::null_mut());
+            let text = CStr::from_ptr(text).to_string_lossy().into_owned();
+            ffi::lua_settop(self.0, 0);
+            text
+        }
+    }
+}
+
+impl Drop for Lua {
+    fn drop(&mut self) {
+        // SAFETY: made by luaL_newstate, closed once.
+        unsafe { ffi::lua_close(self.0) }
+    }
+}
+
+#[test]
+fn code_runs_and_the_release_is_the_declared_one() {
+    let lua = Lua::new();
+    assert_eq!(lua.eval("return 6 * 7"), "42");
+    assert_eq!(lua.eval("return _VERSION"), "Lua 5.5");
+    // SAFETY: the state is alive; the call compares sizes and version and would raise a difference.
+    unsafe {
+        let sizes = mem::size_of::<ffi::lua_Integer>() * 16 + mem::size_of::<ffi::lua_Number>();
+        ffi::luaL_checkversion_(lua.0, 505.0, sizes);
+    }
+}
+
+#[test]
+fn the_extra_space_is_one_pointer_and_new_coroutines_copy_it() {
+    let lua = Lua::new();
+    let mut mark = 7_u8;
+    let mark: *mut u8 = &raw mut mark;
+    assert_eq!(ffi::LUA_EXTRASPACE, mem::size_of::<*mut u8>());
+    // SAFETY: the extra space holds one pointer; the new thread stays on the stack.
+    unsafe {
+        *ffi::lua_getextraspace(lua.0).cast::<*mut u8>() = mark;
+        let thread = ffi::lua_newthread(lua.0);
+        assert_eq!(*ffi::lua_getextraspace(thread).cast::<*mut u8>(), mark);
+        ffi::lua_settop(lua.0, 0);
+    }
+}
+
+#[test]
+fn debug_information_has_the_declared_shape() {
+    let lua = Lua::new();
+    unsafe extern "C-unwind" fn line(l: *mut ffi::lua_State) -> c_int {
+        // SAFETY: `l` comes from Lua; the record is filled by getstack and getinfo before it is read.
+        unsafe {
+            let mut record: ffi::lua_Debug = mem::zeroed();
+            assert_eq!(ffi::lua_getstack(l, 1, &raw mut record), 1);
+            assert_eq!(ffi::lua_getinfo(l, c"Sl".as_ptr(), &raw mut record), 1);
+            assert_eq!(CStr::from_ptr(record.short_src.as_ptr()), c"t.lua");
+            ffi::lua_pushinteger(l, record.currentline.into());
+        }
+        1
+    }
+    // SAFETY: the state is alive and the function keeps Lua's rules.
+    unsafe {
+        ffi::lua_pushcfunction(lua.0, line);
+        ffi::lua_setglobal(lua.0, c"line".as_ptr());
+    }
+    assert_eq!(lua.eval("\n\nlocal l = line()\nreturn l"), "3");
+}
+
+#[test]
+fn a_panic_passes_through_luas_frames() {
+    unsafe extern "C-unwind" fn fail(_: *mut ffi::lua_State) -> c_int {
+        panic!("through")
+    }
+    // SAFETY: no preconditions.
+    let state = unsafe { ffi::luaL_newstate() };
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the state is alive; after the panic it is neither used nor closed (it leaks).
+        unsafe {
+            ffi::lua_pushcfunction(state, fail);
+            ffi::lua_pcall(state, 0, 0, 0)
+        }
+    }));
+    let payload = caught.expect_err("the panic is not turned into a Lua error");
+    assert_eq!(payload.downcast_ref(), Some(&"through"));
+}
+
+#[test]
+fn assert_adds_the_position_to_a_text_and_leaves_other_values() {
+    let lua = Lua::new();
+    let message = |code: &str| lua.eval(&format!("return select(2, pcall(function() {code} end))"));
+    assert_eq!(message("assert(false, 'x')"), "t.lua:1: x");
+    assert_eq!(message("assert(nil, '')"), "t.lua:1: ");
+    assert_eq!(message("assert(nil)"), "t.lua:1: assertion failed!");
+    assert_eq!(message("assert(false, 12)"), "12");
+    assert!(message("assert(false, {})").starts_with("table: "));
+    assert_eq!(
+        message("assert()"),
+        "t.lua:1: bad argument #1 to 'assert' (value expected)"
+    );
+    assert_eq!(
+        lua.eval("return select(2, pcall(assert, false, 'direct'))"),
+        "direct"
+    );
+}
+
+#[test]
+fn a_lazy_table_is_filled_when_a_program_could_see_that_it_is_not() {
+    unsafe extern "C-unwind" fn mark(l: *mut ffi::lua_State) -> c_int {
+        // SAFETY: `l` comes from Lua; argument 1 is a table, given by the test.
+        unsafe { crate::welkin_setlazy(l, 1, 1) };
+        1
+    }
+    let lua = Lua::new();
+    // SAFETY: the state is alive and the function keeps Lua's rules.
+    unsafe {
+        ffi::lua_pushcfunction(lua.0, mark);
+        ffi::lua_setglobal(lua.0, c"mark".as_ptr());
+    }
+    let setup = "function lazy() local t = {} return setmetatable(t, mark { __fill = function(o)
+        count = (count or 0) + 1; setmetatable(o, nil); o.x = 1 end }) end ";
+    lua.eval(setup);
+    for look in [
+        "return next(lazy())",
+        "for k in pairs(lazy()) do return k end",
+        "return rawget(lazy(), 'x') == 1 and 'x'",
+        "local t = lazy() rawset(t, 'y', 2) return t.x == 1 and 'x'",
+        "return getmetatable(lazy()) == nil and 'x'",
+        "return debug.getmetatable(lazy()) == nil and 'x'",
+        "local t, m = lazy(), {} setmetatable(t, m) return t.x and getmetatable(t) == m and 'x'",
+    ] {
+        assert_eq!(lua.eval(look), "x", "{look}");
+    }
+    assert_eq!(lua.eval("return count"), "7");
+    lua.eval("package.loaded.lazy = lazy() return debug.traceback()");
+    assert_eq!(lua.eval("return count"), "7", "a traceback looks at what is there");
+}

@@ -1,0 +1,83 @@
+//! Memory of one VM: every byte counted, a limit, warnings at 32 MiB, 64, 128 and so on.
+//!
+//! Lua calls [`allocate`] for every block and says its size when it gives one back, so counting needs
+//! no headers: mimalloc serves the blocks directly. The limit of `skynet.memlimit` makes an allocation
+//! fail, which Lua turns into the error `not enough memory` in the service. Code of ours that calls
+//! Lua outside of a protected call lifts the limit meanwhile ([`Heap::lifted`]): an error there would
+//! end the process.
+
+use std::ffi::c_void;
+
+use libmimalloc_sys as mi;
+
+const FIRST_WARNING: usize = 32 << 20;
+
+/// Accounts of one VM. Written only by the worker that runs it.
+#[derive(Debug)]
+pub struct Heap {
+    /// Bytes in use.
+    pub used: usize,
+    /// Bytes allowed; 0 = no limit.
+    pub limit: usize,
+    /// The limit does not hold at the moment.
+    pub lifted: bool,
+    /// The next warning is due when `used` passes this.
+    warn_at: usize,
+    /// A threshold was passed since [`Heap::take_warning`]: the size then.
+    warned: usize,
+}
+
+impl Default for Heap {
+    fn default() -> Self {
+        Self { used: 0, limit: 0, lifted: true, warn_at: FIRST_WARNING, warned: 0 }
+    }
+}
+
+impl Heap {
+    /// The size at which a warning threshold was passed since the last look, in bytes.
+    pub fn take_warning(&mut self) -> Option<usize> {
+        match std::mem::take(&mut self.warned) {
+            0 => None,
+            size => Some(size),
+        }
+    }
+}
+
+/// Lua's allocator. `ud` is the VM's [`Heap`].
+///
+/// # Safety
+/// Called by Lua only, with a `ud` that lives as long as the VM and blocks that came from here.
+pub unsafe extern "C" fn allocate(
+    ud: *mut c_void,
+    block: *mut c_void,
+    old: usize,
+    new: usize,
+) -> *mut c_void {
+    // SAFETY: `ud` is the VM's heap, and only the worker that runs the VM gets here.
+    let heap = unsafe { &mut *ud.cast::<Heap>() };
+    let old = if block.is_null() { 0 } else { old };
+    if new == 0 {
+        heap.used -= old;
+        // SAFETY: the block came from mimalloc, or is null.
+        unsafe { mi::mi_free(block) };
+        return std::ptr::null_mut();
+    }
+    let used = heap.used - old + new;
+    if new > old && heap.limit != 0 && used > heap.limit && !heap.lifted {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: as above.
+    let fresh = unsafe {
+        if block.is_null() { mi::mi_malloc(new) } else { mi::mi_realloc(block, new) }
+    };
+    if !fresh.is_null() {
+        heap.used = used;
+        if used > heap.warn_at {
+            while used > heap.warn_at {
+                heap.warn_at *= 2;
+            }
+            heap.warned = used;
+        }
+    }
+    fresh
+}

@@ -1,0 +1,79 @@
+//! The Lua modules that are native: one file each, and what they share.
+
+pub mod answer;
+pub mod call;
+pub mod core;
+pub mod coroutine;
+pub mod info;
+pub mod lifecycle;
+pub mod profile;
+pub mod schedule;
+pub mod send;
+pub mod seri;
+pub mod skynet;
+pub mod socket_buffer;
+pub mod socketdriver;
+pub mod task;
+
+use mlua_sys as ffi;
+use welkin_runtime::Payload;
+
+use crate::lua_continuation;
+use crate::state::State;
+use crate::vm::VmPtr;
+
+/// Opens the native module `name`, if it is one.
+pub fn opener(name: &[u8]) -> Option<ffi::lua_CFunction> {
+    Some(match name {
+        b"skynet" => skynet::open,
+        b"skynet.core" => core::open,
+        b"skynet.profile" => profile::open,
+        b"skynet.socketdriver" => socketdriver::luaopen_socketdriver,
+        b"skynet.codecache" => crate::codecache::luaopen_codecache,
+        b"welkin.suspension" => open_suspension,
+        _ => return None,
+    })
+}
+
+/// Pushes a table of these functions.
+pub fn push_functions(state: State, functions: &[skynet::Entry]) {
+    state.create_table(0, functions.len() as i32);
+    for (name, function) in functions {
+        state.push_fn(*function);
+        state.raw_set_lit(-2, name);
+    }
+}
+
+crate::lua_fn! {
+    /// What `skynet.coroutine` needs to pass a wait of the framework through coroutines of its own.
+    fn open_suspension(call: &mut Call) -> LuaResult {
+        push_functions(call.state, coroutine::PRIVATE);
+        Ok(1)
+    }
+}
+
+lua_continuation! {
+    /// The callee's results, above `context` values that were there before.
+    fn results_above(call: &mut Call, context: isize) -> LuaResult {
+        Ok(call.state.top() - context as i32)
+    }
+}
+
+/// A socket message's data buffer goes to the program, which frees it by `drop` or `push`.
+pub fn hand_over_attached(mut vm: VmPtr) {
+    let payload = std::mem::replace(&mut vm.current.payload, Payload::empty());
+    let (pointer, len) = payload.into_raw();
+    // SAFETY: the pair came from `into_raw` just now; only the attached buffer changed hands.
+    vm.current.payload = unsafe { Payload::from_raw(pointer, len) };
+}
+
+/// The message's memory goes to the program's callback: with `forward` all of it, else what is
+/// attached to it.
+pub fn hand_over(mut vm: VmPtr, forward: bool) {
+    if forward {
+        let payload = std::mem::replace(&mut vm.current.payload, Payload::empty());
+        payload.into_raw();
+    } else {
+        hand_over_attached(vm);
+    }
+}

@@ -1,0 +1,27 @@
+//! One Lua VM for each service: state, allocator, native dispatcher, and the modules programs see.
+//!
+//! This is the only crate that touches `lua_State`. Below it are the runtime (actors, which know no
+//! Lua) and the socket engine; above it the binary that boots a node. A message's way through it:
+//! [`service`] gets it from a worker, [`dispatch`] puts it on a coroutine, [`bindings`] are what the
+//! program calls back, [`border`] is how each of those enters and leaves Rust.
+
+pub mod alloc;
+pub mod bindings;
+pub mod border;
+pub mod codecache;
+pub mod config_lua;
+pub mod control;
+pub mod coroutines;
+pub mod dispatch;
+pub mod library;
+pub mod library_setup;
+pub mod loader;
+pub mod module;
+pub mod preempt;
+pub mod service;
+pub mod state;
+pub mod trace;
+pub mod vm;
+pub mod waits;
+
+pub use module::{Options, register};

@@ -1,0 +1,161 @@
+//! The libraries of a fresh VM: Lua's own, `require` with the built-in modules, the code cache.
+//!
+//! `require` finds what is loaded already and what is native without looking anywhere else. A module
+//! of the built-in Lua library wins over a file of its name. In a coroutine, where a module may block
+//! while it loads, the work is `skynet.require`'s; in the main file it is the standard function's.
+
+use mlua_sys as ffi;
+
+use crate::state::State;
+use crate::vm::VmPtr;
+use crate::{bindings, codecache, library, lua_fn};
+
+/// `package.path` without a configuration key.
+pub const PATH_DEFAULT: &[u8] = b"./lualib/?.lua;./lualib/?/init.lua";
+/// `package.cpath` without a configuration key.
+pub const CPATH_DEFAULT: &[u8] = b"./luaclib/?.so";
+
+/// Opens everything. Runs outside of protected mode, with the limit lifted and the collector stopped.
+pub fn install(vm: VmPtr) {
+    let main = vm.main;
+    // SAFETY: the main thread of a fresh VM.
+    unsafe {
+        ffi::luaL_openlibs(main.ptr());
+        codecache::install(main.ptr());
+    }
+    main.get_global(c"coroutine");
+    for (name, function) in bindings::coroutine::OVERRIDES {
+        main.push_fn(*function);
+        main.raw_set_lit(-2, name);
+    }
+    main.pop(1);
+    let mut vm = vm;
+    main.get_global(c"require");
+    vm.refs.require = main.make_ref();
+    main.push_fn(require);
+    main.set_global(c"require");
+    open_package(vm, main);
+    bindings::skynet::open_protocols(vm, main);
+    main.set_top(0);
+}
+
+/// Paths of the configuration, and the searcher for built-in modules.
+fn open_package(vm: VmPtr, state: State) {
+    state.get_global(c"package");
+    let env = |key: &[u8], default: &[u8]| vm.node.env_get(key).unwrap_or_else(|| default.to_vec());
+    bindings::info::push_owned(state, env(b"lua_path", PATH_DEFAULT));
+    state.raw_set_lit(-2, c"path");
+    bindings::info::push_owned(state, env(b"lua_cpath", CPATH_DEFAULT));
+    state.raw_set_lit(-2, c"cpath");
+    state.raw_get_lit(-1, c"searchers");
+    let count = state.raw_len(-1) as i64;
+    for at in (2..=count).rev() {
+        state.raw_get_i(-1, at);
+        state.raw_set_i(-2, at + 1);
+    }
+    state.push_fn(search_built_in);
+    state.raw_set_i(-2, 2);
+    state.pop(2);
+}
+
+/// Puts `<folder>?.lua;` before `package.path`.
+pub fn prefix_path(state: State, folder: &[u8]) {
+    state.get_global(c"package");
+    state.push_bytes(folder);
+    state.push_lit(c"?.lua;");
+    state.raw_get_lit(-3, c"path");
+    state.concat(3);
+    state.raw_set_lit(-2, c"path");
+    state.pop(1);
+}
+
+/// Lets the collector work, in the way that suits many small live services.
+pub fn start_collector(state: State) {
+    // SAFETY: the main thread of a VM run by this worker.
+    unsafe {
+        ffi::lua_gc(state.ptr(), ffi::LUA_GCRESTART);
+        ffi::lua_gc(state.ptr(), ffi::LUA_GCGEN);
+    }
+}
+
+/// Pushes the chunk of a file of the built-in library.
+pub fn load_module(state: State, path: &str) {
+    let source = library::modules().iter().find(|(p, _)| *p == path).map(|(_, s)| *s);
+    // SAFETY: called in protected mode by a native function; owns nothing.
+    let status = match source {
+        Some(source) => unsafe { codecache::load_embedded(state.ptr(), chunk_name(path), source) },
+        None => {
+            state.push_lit(c"a file of the built-in library is missing");
+            ffi::LUA_ERRRUN
+        }
+    };
+    if status != ffi::LUA_OK {
+        // SAFETY: nothing is owned.
+        unsafe { ffi::lua_error(state.ptr()) };
+    }
+}
+
+/// The name that tracebacks show for a file of the library.
+fn chunk_name(path: &str) -> &str {
+    path
+}
+
+lua_fn! {
+    /// `require(name)`.
+    fn require(call: &mut Call) -> LuaResult {
+        let (vm, state) = (call.vm(), call.state);
+        let name = state.check_text(1);
+        state.set_top(1);
+        // SAFETY: a registry field that the package library, or this function, made.
+        unsafe { ffi::luaL_getsubtable(state.ptr(), ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr()) };
+        state.push_value(1);
+        if state.raw_get(2) != ffi::LUA_TNIL && state.to_bool(-1) {
+            return Ok(1);
+        }
+        state.pop(1);
+        if let Some(open) = bindings::opener(name) {
+            state.push_fn(open);
+            state.push_value(1);
+            state.call(1, 1);
+            state.push_value(1);
+            state.push_value(-2);
+            state.raw_set(2);
+            return Ok(1);
+        }
+        if vm.running().is_none() || name == b"skynet.require" || name == b"skynet.debug" {
+            state.set_top(1);
+            state.push_ref(vm.refs.require);
+            state.insert(1);
+            state.call(1, ffi::LUA_MULTRET);
+            return Ok(state.top());
+        }
+        state.set_top(1);
+        state.push_fn(require);
+        state.push_lit(c"skynet.require");
+        state.call(1, 1);
+        state.get_field(-1, c"require");
+        state.replace(-2);
+        state.insert(1);
+        state.call_k(1, ffi::LUA_MULTRET, 0, bindings::results_above);
+        Ok(state.top())
+    }
+
+    /// A searcher: built-in modules, native and Lua.
+    fn search_built_in(call: &mut Call) -> LuaResult {
+        let state = call.state;
+        let name = state.check_text(1);
+        if let Some(open) = bindings::opener(name) {
+            state.push_fn(open);
+            state.push_lit(c":builtin:");
+            return Ok(2);
+        }
+        let Some(source) = std::str::from_utf8(name).ok().and_then(library::module) else {
+            state.push_lit(c"no built-in module of that name");
+            return Ok(1);
+        };
+        let path = library::modules().iter().find(|(_, s)| std::ptr::eq(*s, source)).map_or("", |(p, _)| *p);
+        load_module(state, path);
+        state.push_bytes(path.as_bytes());
+        Ok(2)
+    }
+}

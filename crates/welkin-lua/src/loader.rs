@@ -1,0 +1,221 @@
+//! From a service's text (`name arg arg ...`) to its running main file.
+//!
+//! What skynet leaves to `lualib/loader.lua` is done here: the service's file is searched along
+//! `luaservice`, globals and paths are set, the preload file is run, the main file becomes the first
+//! thing the VM's main thread runs. A built-in service wins over a file, so configurations that name
+//! skynet's own folders work where these are absent. A project's own loader (a file named by
+//! `lualoader` other than skynet's) is run as it stands.
+
+use std::sync::Arc;
+
+use mlua_sys as ffi;
+use welkin_runtime::{Message, Payload, kind};
+
+use crate::bindings::info::push_owned;
+use crate::state::State;
+use crate::vm::{Mode, VmPtr};
+use crate::{codecache, library, library_setup};
+
+/// Where the program of a service lies.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The file, or a built-in service.
+    pub place: Place,
+    /// `SERVICE_PATH`.
+    pub folder: Vec<u8>,
+    /// Put before `package.path`: the service has a folder of its own.
+    pub own_path: bool,
+}
+
+/// See [`Found`].
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// Built in: its source.
+    BuiltIn(&'static str),
+    /// A file.
+    File(Vec<u8>),
+}
+
+const SERVICE_DEFAULT: &[u8] = b"./service/?.lua";
+const LOADER_DEFAULT: &[u8] = b"./lualib/loader.lua";
+
+/// Puts the main file and its arguments on the main thread's stack; the number of arguments. The
+/// error is the text for the log.
+pub fn prepare(mut vm: VmPtr, text: &[u8]) -> Result<i32, Vec<u8>> {
+    vm.loading = true;
+    if let Some(loader) = own_loader(vm) {
+        return prepare_own(vm, &loader, text);
+    }
+    let main = vm.main;
+    let words: Vec<&[u8]> =
+        text.split(|c| c.is_ascii_whitespace() || *c == 0x0b).filter(|w| !w.is_empty()).collect();
+    let Some(name) = words.first() else {
+        return Err(b"no service name: launch it as `snlua NAME ARGUMENTS`".to_vec());
+    };
+    let found = locate(vm, name)?;
+    main.push_bytes(name);
+    main.set_global(c"SERVICE_NAME");
+    main.push_bytes(&found.folder);
+    main.set_global(c"SERVICE_PATH");
+    if found.own_path {
+        library_setup::prefix_path(main, &found.folder);
+    }
+    if let Some(preload) = vm.node.env_get(b"preload") {
+        run_preload(main, &preload, &words)?;
+    }
+    load_place(main, &found.place, name)?;
+    if !main.check_stack(words.len() as i32 + 8) {
+        return Err(b"too many arguments".to_vec());
+    }
+    for word in &words[1..] {
+        main.push_bytes(word);
+    }
+    Ok(words.len() as i32 - 1)
+}
+
+/// The project's own loader file, when `lualoader` names one that is there.
+fn own_loader(vm: VmPtr) -> Option<Vec<u8>> {
+    let path = vm.node.env_get(b"lualoader")?;
+    let text = String::from_utf8_lossy(&path).into_owned();
+    let skynets = path == LOADER_DEFAULT || text.ends_with("lualib/loader.lua");
+    (!skynets && std::path::Path::new(&text).is_file()).then_some(path)
+}
+
+fn prepare_own(vm: VmPtr, loader: &[u8], text: &[u8]) -> Result<i32, Vec<u8>> {
+    let main = vm.main;
+    let env = |key: &[u8], default: &[u8]| vm.node.env_get(key).unwrap_or_else(|| default.to_vec());
+    push_owned(main, env(b"lua_path", library_setup::PATH_DEFAULT));
+    main.set_global(c"LUA_PATH");
+    push_owned(main, env(b"lua_cpath", library_setup::CPATH_DEFAULT));
+    main.set_global(c"LUA_CPATH");
+    push_owned(main, env(b"luaservice", SERVICE_DEFAULT));
+    main.set_global(c"LUA_SERVICE");
+    if let Some(preload) = vm.node.env_get(b"preload") {
+        push_owned(main, preload);
+        main.set_global(c"LUA_PRELOAD");
+    }
+    load_file(main, loader)?;
+    main.push_bytes(text);
+    Ok(1)
+}
+
+/// Finds the program of `name`, remembering it for the next service of that name.
+fn locate(vm: VmPtr, name: &[u8]) -> Result<Arc<Found>, Vec<u8>> {
+    if let Some(found) = vm.shared.found.read().get(name) {
+        return Ok(found.clone());
+    }
+    let built_in = std::str::from_utf8(name).ok().and_then(library::service);
+    let found = match built_in {
+        Some(source) => Found {
+            place: Place::BuiltIn(source),
+            folder: b"./service/".to_vec(),
+            own_path: false,
+        },
+        None => search(vm, name)?,
+    };
+    let found = Arc::new(found);
+    vm.shared.found.write().insert(name.to_vec(), found.clone());
+    Ok(found)
+}
+
+/// Tries the patterns of `luaservice` in order; the first file that loads is used.
+fn search(vm: VmPtr, name: &[u8]) -> Result<Found, Vec<u8>> {
+    let patterns = vm.node.env_get(b"luaservice").unwrap_or_else(|| SERVICE_DEFAULT.to_vec());
+    let mut messages = Vec::new();
+    for pattern in patterns.split(|c| *c == b';').filter(|p| !p.is_empty()) {
+        let path = substitute(pattern, name);
+        match load_file(vm.main, &path) {
+            Ok(()) => {
+                vm.main.pop(1);
+                let cut = pattern.iter().rposition(|c| *c == b'/').map_or(0, |at| at + 1);
+                let own_path = !pattern[cut..].contains(&b'?');
+                let folder = substitute(&pattern[..cut], if own_path { name } else { b"" });
+                return Ok(Found { place: Place::File(path), folder, own_path });
+            }
+            Err(message) => messages.push(message),
+        }
+    }
+    Err(messages.join(&b'\n'))
+}
+
+fn substitute(pattern: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(pattern.len() + name.len());
+    for c in pattern {
+        if *c == b'?' {
+            path.extend_from_slice(name);
+        } else {
+            path.push(*c);
+        }
+    }
+    path
+}
+
+fn load_place(main: State, place: &Place, name: &[u8]) -> Result<(), Vec<u8>> {
+    match place {
+        Place::BuiltIn(source) => {
+            let chunk = format!("service/{}.lua", String::from_utf8_lossy(name));
+            // SAFETY: the main thread, with the limit lifted.
+            let status = unsafe { codecache::load_embedded(main.ptr(), &chunk, source) };
+            loaded_or_text(main, status)
+        }
+        Place::File(path) => load_file(main, path),
+    }
+}
+
+/// Pushes the compiled file, or gives Lua's text.
+fn load_file(main: State, path: &[u8]) -> Result<(), Vec<u8>> {
+    // SAFETY: the main thread, with the limit lifted.
+    let status = unsafe { codecache::load_file(main.ptr(), path) };
+    loaded_or_text(main, status)
+}
+
+fn loaded_or_text(main: State, status: i32) -> Result<(), Vec<u8>> {
+    if status == ffi::LUA_OK {
+        return Ok(());
+    }
+    let text = main.text(-1).unwrap_or_default().to_vec();
+    main.pop(1);
+    Err(text)
+}
+
+fn run_preload(main: State, path: &[u8], words: &[&[u8]]) -> Result<(), Vec<u8>> {
+    load_file(main, path)?;
+    for word in words {
+        main.push_bytes(word);
+    }
+    let status = main.pcall(words.len() as i32, 0, 0);
+    loaded_or_text(main, status)
+}
+
+/// The main file could not be run: log line, word to the launcher, end.
+pub fn failed(mut vm: VmPtr, text: &[u8]) {
+    vm.loading = false;
+    let mut line = b"lua loader error : ".to_vec();
+    line.extend_from_slice(text);
+    vm.log(line);
+    if let Some(launcher) = vm.node.name_query(b"launcher") {
+        let message = Message {
+            source: vm.address(),
+            session: 0,
+            kind: kind::TEXT,
+            payload: Payload::copy_from(b"ERROR"),
+        };
+        // A node without launcher has nobody to tell.
+        let _ = vm.node.post(launcher, message);
+    }
+    vm.dying = true;
+    vm.node.command(&vm.slot, b"EXIT", None);
+}
+
+/// The main file has ended well.
+pub fn loaded(mut vm: VmPtr) {
+    vm.loading = false;
+    if vm.mode == Mode::Fresh {
+        vm.mode = Mode::Silent;
+    }
+    if vm.memory_limit != 0 {
+        vm.heap.limit = vm.memory_limit;
+        vm.log(format!("Set memory limit to {:.2} M", vm.memory_limit as f64 / (1024.0 * 1024.0)));
+    }
+    library_setup::start_collector(vm.main);
+}

@@ -1,0 +1,119 @@
+//! Taking a worker back from a service that runs too long.
+//!
+//! The runtime's monitor signals the worker; the handler, on that worker's own thread, arms a count
+//! hook on the coroutine that runs ([`RUNNING`]), and the hook yields it at its next instruction.
+//! Nothing is set while nobody loops, so it costs nothing then. The hook may yield only when every
+//! function below the coroutine can (`chain`): a `table.sort` comparator or a `gsub` callback cannot;
+//! there the hook notes where it was and leaves, and the next signal tries again.
+//!
+//! The same hook raises the error of `signal 0`, and ends a service that was killed in a loop.
+//!
+//! `lua_sethook` from another thread is not safe; from a signal handler on the thread that runs the
+//! coroutine it is what Lua documents.
+
+use std::cell::Cell;
+
+use mlua_sys as ffi;
+
+use crate::control::{self, Trap};
+use crate::state::{Resumed, State, lua_State};
+use crate::vm::{self, VmPtr};
+
+thread_local! {
+    /// The innermost running coroutine of this worker; null while no Lua runs.
+    static RUNNING: Cell<*mut lua_State> = const { Cell::new(std::ptr::null_mut()) };
+    /// Whether everything below the running coroutine can be yielded through.
+    static CHAIN: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Tells the runtime what to do on a worker that must give up its service.
+pub fn install() {
+    welkin_runtime::preempt::set_handler(arm_running);
+}
+
+/// In a signal handler on the worker's thread: nothing here allocates or locks.
+fn arm_running() {
+    let l = RUNNING.with(Cell::get);
+    if l.is_null() {
+        return;
+    }
+    // SAFETY: `l` is run by this very thread, which the signal interrupted; the program's own hook
+    // (debug.sethook) is left alone.
+    unsafe {
+        if ffi::lua_gethookmask(l) == 0 {
+            arm(l);
+        }
+    }
+}
+
+/// # Safety
+/// `l` is a live thread run by the calling worker.
+unsafe fn arm(l: *mut lua_State) {
+    // SAFETY: by the contract.
+    unsafe { ffi::lua_sethook(l, Some(hook), ffi::LUA_MASKCOUNT, 1) }
+}
+
+/// Clears a hook that was armed but did not get its turn, or was inherited by a new coroutine.
+pub fn disarm(state: State) {
+    // SAFETY: a live thread run by this worker.
+    unsafe {
+        if ffi::lua_gethookmask(state.ptr()) == ffi::LUA_MASKCOUNT
+            && ffi::lua_gethook(state.ptr()).is_some_and(|h| std::ptr::fn_addr_eq(h, hook as ffi::lua_Hook))
+        {
+            ffi::lua_sethook(state.ptr(), None, 0, 0);
+        }
+    }
+}
+
+/// Resumes `state` from native code below which nothing of Lua stands, or from within `from`.
+pub fn run(mut vm: VmPtr, state: State, from: Option<State>, args: i32) -> Resumed {
+    let below = RUNNING.replace(state.ptr());
+    let chain = CHAIN.get();
+    if let Some(from) = from
+        && !below.is_null()
+    {
+        CHAIN.set(chain && from.is_yieldable());
+    } else {
+        CHAIN.set(true);
+    }
+    let lifted = std::mem::replace(&mut vm.heap.lifted, false);
+    if vm.control.is_trapped() {
+        // SAFETY: `state` belongs to the VM that this worker runs.
+        unsafe { arm(state.ptr()) };
+    }
+    vm.profile_begin(state);
+    let resumed = state.resume(from, args);
+    vm.profile_end(state);
+    vm.heap.lifted = lifted;
+    CHAIN.set(chain);
+    RUNNING.set(below);
+    resumed
+}
+
+unsafe extern "C-unwind" fn hook(l: *mut lua_State, _record: *mut ffi::lua_Debug) {
+    // SAFETY: Lua calls it on the running thread; nothing is owned when it raises or yields.
+    unsafe {
+        let state = State::new(l);
+        let mut vm = vm::vm(state);
+        match vm.control.trap() {
+            Trap::None => {}
+            Trap::Signal => {
+                vm.control.clear_signal();
+                ffi::lua_sethook(l, None, 0, 0);
+                state.push_lit(c"signal 0");
+                ffi::lua_error(l);
+            }
+            // Stays armed: whatever catches the error ends at its next instruction too.
+            Trap::Kill => {
+                state.push_lit(c"service was killed");
+                ffi::lua_error(l);
+            }
+        }
+        ffi::lua_sethook(l, None, 0, 0);
+        control::note_position(vm, state);
+        if CHAIN.get() && state.is_yieldable() {
+            vm.preempted = true;
+            ffi::lua_yield(l, 0);
+        }
+    }
+}

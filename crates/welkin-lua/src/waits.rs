@@ -1,0 +1,261 @@
+//! What a service's coroutines wait for: sessions, tokens, and the queues that end waits.
+//!
+//! Every blocking function opens a session, notes its coroutine here and yields. Three things wake a
+//! coroutine: the answer to its session, `skynet.wakeup` on its token, an error message. The last two
+//! are queued and take effect when the coroutine that has control gives it up: wakeups first, then
+//! failed calls, then forks. There is no limit of its own here: each entry keeps a coroutine, which
+//! the service's memory limit counts.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::c_int;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use mlua_sys as ffi;
+use welkin_runtime::{Address, Payload};
+
+use crate::border::LuaError;
+use crate::coroutines::Doing;
+use crate::state::State;
+use crate::vm::VmPtr;
+
+/// By what a sleeping coroutine is found.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Token {
+    /// It does not sleep.
+    None,
+    /// By its own thread, with this index.
+    Own(u32),
+    /// By a value kept in the registry under this number.
+    Value(c_int),
+}
+
+/// What kind of wait a session stands for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// An answer of this service (NONE: asked by a name).
+    Call(Address),
+    /// A timer that ends a sleep.
+    Sleep,
+    /// Only a wakeup.
+    Wakeup,
+    /// A timer that begins a prepared coroutine.
+    Timer,
+    /// Nobody any more; the late answer is dropped.
+    Broken,
+}
+
+/// Who waits for a session.
+#[derive(Copy, Clone, Debug)]
+pub struct Waiter {
+    /// The coroutine.
+    pub coroutine: u32,
+    /// Why.
+    pub wait: Wait,
+}
+
+/// How a wait ended, read by the continuation of the function that blocked.
+#[derive(Debug, Default)]
+pub enum Woken {
+    /// By the answer, or the timer (empty).
+    #[default]
+    Answered,
+    /// By `skynet.wakeup`.
+    Break,
+    /// By an error message.
+    Failed,
+}
+
+/// Waits and queues of one service.
+#[derive(Debug, Default)]
+pub struct Waits {
+    /// By session.
+    pub sessions: HashMap<i32, Waiter, BuildHasherDefault<Spread>>,
+    /// Tokens to wake, in the order of the calls.
+    pub wakeups: VecDeque<Token>,
+    /// Sessions failed by error messages.
+    pub failures: VecDeque<i32>,
+    /// Coroutines to begin.
+    pub forks: VecDeque<u32>,
+    /// How the present wait ended.
+    pub woken: Woken,
+    /// The answer that ended it; read by the continuation, freed with the message.
+    pub answer: (usize, usize),
+    /// An answer that outlives its message (a failed call has none).
+    pub kept: Payload,
+}
+
+/// Spreads consecutive numbers over the table. Sessions are ours, not a peer's, so nobody can aim them.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("sessions hash as i32")
+    }
+
+    fn write_i32(&mut self, session: i32) {
+        self.0 = u64::from(session.cast_unsigned()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+impl VmPtr {
+    /// The next free session number.
+    #[inline]
+    pub fn next_session(&self) -> i32 {
+        loop {
+            let session = self.slot.next_session();
+            // Only after the numbers have begun again can one be taken.
+            if !self.waits.sessions.contains_key(&session) {
+                return session;
+            }
+        }
+    }
+
+    /// Blocks the running coroutine until `session` ends, then goes on in `then`. `state` is the
+    /// thread that called; the values on its stack stay for `then`.
+    #[inline]
+    pub fn block(
+        mut self,
+        state: State,
+        session: i32,
+        wait: Wait,
+        then: ffi::lua_KFunction,
+    ) -> LuaError {
+        let Some(index) = self.running() else {
+            return LuaError::plain("attempt to yield from outside a coroutine");
+        };
+        if !state.is_yieldable() {
+            return LuaError::plain("attempt to yield across a C-call boundary");
+        }
+        self.waits.sessions.insert(session, Waiter { coroutine: index, wait });
+        let co = self.co(index);
+        co.doing = Doing::Waiting(session);
+        let own = co.state == state;
+        self.suspending = true;
+        let mut values = 0;
+        if !own {
+            // A plain coroutine inside gives this word to whoever resumed it.
+            state.push_lit(c"SUSPEND");
+            values = 1;
+        }
+        LuaError::Yield { values, context: session as isize, then }
+    }
+
+    /// The token that the value at `index` (none or nil: the caller's own thread) is, to sleep on it.
+    pub fn claim_token(mut self, state: State, index: c_int, co: u32) -> Result<Token, LuaError> {
+        let own = state.type_of(index) <= ffi::LUA_TNIL && self.co(co).state == state
+            || state.to_thread(index).is_some_and(|t| self.co(co).state == t);
+        if own {
+            return match self.co(co).token {
+                Token::None => Ok(Token::Own(co)),
+                _ => Err(LuaError::new("token duplicative")),
+            };
+        }
+        if state.type_of(index) <= ffi::LUA_TNIL {
+            state.push_self();
+        } else {
+            state.push_value(index);
+        }
+        let taken = self.find_token(state);
+        if taken != Token::None {
+            return Err(LuaError::new("token duplicative"));
+        }
+        self.push_tokens(state);
+        state.push_value(-2);
+        state.push_int(co.into());
+        state.raw_set(-3);
+        state.pop(1);
+        Ok(Token::Value(state.make_ref()))
+    }
+
+    /// The token of a sleeper that the value on top of the stack stands for; the value stays.
+    fn find_token(mut self, state: State) -> Token {
+        if self.refs.tokens != 0 {
+            self.push_tokens(state);
+            state.push_value(-2);
+            state.raw_get(-2);
+            let found = state.to_int(-1);
+            state.pop(2);
+            if let Some(index) = found {
+                return self.co(index as u32).token;
+            }
+        }
+        let Some(index) = state.to_thread(-1).and_then(|t| self.find_thread(t)) else {
+            return Token::None;
+        };
+        match self.co(index).token {
+            token @ Token::Own(_) => token,
+            _ => Token::None,
+        }
+    }
+
+    /// `skynet.wakeup`: true when somebody sleeps on the value on top of the stack.
+    pub fn queue_wakeup(mut self, state: State) -> bool {
+        let token = match self.find_token(state) {
+            Token::None => return false,
+            Token::Value(_) => {
+                // The queue needs a hold of its own: the sleeper gives its up when it wakes.
+                state.push_value(-1);
+                Token::Value(state.make_ref())
+            }
+            own => own,
+        };
+        self.waits.wakeups.push_back(token);
+        true
+    }
+
+    /// The sleeper that a queued wakeup means now, and its session. The queue's hold is given up.
+    pub fn take_sleeper(mut self, token: Token) -> Option<(u32, i32)> {
+        let index = match token {
+            Token::None => return None,
+            Token::Own(index) => (self.co(index).token == token).then_some(index)?,
+            Token::Value(reference) => {
+                let main = self.main;
+                main.push_ref(reference);
+                main.drop_ref(reference);
+                let found = self.find_token(main);
+                let index = if found == Token::None { None } else { self.token_owner(main) };
+                main.pop(1);
+                index?
+            }
+        };
+        match self.co(index).doing {
+            Doing::Waiting(session) => Some((index, session)),
+            _ => None,
+        }
+    }
+
+    fn token_owner(self, state: State) -> Option<u32> {
+        self.push_tokens(state);
+        state.push_value(-2);
+        state.raw_get(-2);
+        let found = state.to_int(-1).map(|n| n as u32);
+        state.pop(2);
+        found
+    }
+
+    /// Gives up the token of coroutine `index`: it does not sleep any more.
+    pub fn free_token(mut self, index: u32) {
+        if let Token::Value(reference) = std::mem::replace(&mut self.co(index).token, Token::None) {
+            let main = self.main;
+            self.push_tokens(main);
+            main.push_ref(reference);
+            main.push_nil();
+            main.raw_set(-3);
+            main.pop(1);
+            main.drop_ref(reference);
+        }
+    }
+
+    fn push_tokens(mut self, state: State) {
+        if self.refs.tokens == 0 {
+            state.create_table(0, 1);
+            self.refs.tokens = state.make_ref();
+        }
+        state.push_ref(self.refs.tokens);
+    }
+}

@@ -1,0 +1,235 @@
+//! What one socket still has to send.
+//!
+//! Two lists, high and low; a message of the low one goes only when the high one is empty, and a
+//! message that is partly sent is finished before anything else. Within a list the first comes first.
+//!
+//! There is no limit: who sends is told by WARNING events how much waits, at 1 MiB and each doubling,
+//! and once more when all is sent. A program that goes on all the same decides about its own memory,
+//! as in skynet, whose programs rely on nothing being lost here.
+//!
+//! Written under the socket's lock.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+
+use welkin_runtime::Payload;
+
+/// The first warning, in bytes; the next ones double it.
+const WARNING_FIRST: usize = 1024 * 1024;
+
+/// Most messages handed to the system in one call.
+pub(crate) const GATHER_MAX: usize = 64;
+
+/// Which list a message joins when it cannot go out at once.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Priority {
+    /// Before all low ones.
+    High,
+    /// When no high one waits.
+    Low,
+}
+
+/// One message, or what is left of it.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub payload: Payload,
+    /// Bytes of it already sent.
+    pub sent: usize,
+    /// UDP: where to.
+    pub to: Option<SocketAddr>,
+}
+
+impl Chunk {
+    pub fn rest(&self) -> &[u8] {
+        &self.payload.as_bytes()[self.sent..]
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    /// Partly sent.
+    current: Option<Chunk>,
+    high: VecDeque<Chunk>,
+    low: VecDeque<Chunk>,
+    bytes: usize,
+    warn_at: usize,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Outbox {
+            current: None,
+            high: VecDeque::new(),
+            low: VecDeque::new(),
+            bytes: 0,
+            warn_at: WARNING_FIRST,
+        }
+    }
+}
+
+impl Outbox {
+    pub fn is_empty(&self) -> bool {
+        self.current.is_none() && self.high.is_empty() && self.low.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds a message. One that is partly sent already comes first.
+    pub fn push(&mut self, chunk: Chunk, priority: Priority) {
+        self.bytes += chunk.rest().len();
+        if chunk.sent > 0 {
+            debug_assert!(
+                self.current.is_none(),
+                "only one message can be partly sent"
+            );
+            self.current = Some(chunk);
+        } else if priority == Priority::High {
+            self.high.push_back(chunk);
+        } else {
+            self.low.push_back(chunk);
+        }
+    }
+
+    /// The message to send next.
+    pub fn front(&self) -> Option<&Chunk> {
+        self.in_order().next()
+    }
+
+    /// Takes the message to send next.
+    pub fn pop(&mut self) -> Option<Chunk> {
+        let chunk = self
+            .current
+            .take()
+            .or_else(|| self.high.pop_front())
+            .or_else(|| self.low.pop_front())?;
+        self.bytes -= chunk.rest().len();
+        Some(chunk)
+    }
+
+    /// Puts back what `pop` gave.
+    pub fn put_back(&mut self, chunk: Chunk) {
+        debug_assert!(self.current.is_none(), "`pop` takes it first");
+        self.bytes += chunk.rest().len();
+        self.current = Some(chunk);
+    }
+
+    /// Puts the next messages into `slices`, in the order they go out; how many it were.
+    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>; GATHER_MAX]) -> usize {
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(self.in_order()) {
+            *slice = IoSlice::new(chunk.rest());
+            count += 1;
+        }
+        count
+    }
+
+    /// `count` bytes of what `gather` gave are sent.
+    pub fn advance(&mut self, mut count: usize) {
+        // A message that nothing was sent of stays in its list: a high one may still overtake it.
+        while count > 0
+            && let Some(mut chunk) = self.pop()
+        {
+            let rest = chunk.rest().len();
+            if count < rest {
+                chunk.sent += count;
+                self.bytes += rest - count;
+                self.current = Some(chunk);
+                return;
+            }
+            count -= rest;
+        }
+    }
+
+    /// After an addition: the KiB that wait, if that is past a level not told yet.
+    pub fn crossed(&mut self) -> Option<i32> {
+        if self.bytes < self.warn_at {
+            return None;
+        }
+        while self.warn_at <= self.bytes {
+            self.warn_at = self.warn_at.saturating_mul(2);
+        }
+        Some(i32::try_from(self.bytes.div_ceil(1024)).unwrap_or(i32::MAX))
+    }
+
+    /// After a removal: whether all is sent that there ever was a warning about. Says so once.
+    pub fn drained(&mut self) -> bool {
+        if !self.is_empty() || self.warn_at == WARNING_FIRST {
+            return false;
+        }
+        self.warn_at = WARNING_FIRST;
+        true
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        *self = Outbox::default();
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = &Chunk> {
+        self.current.iter().chain(&self.high).chain(&self.low)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(text: &[u8]) -> Chunk {
+        Chunk {
+            payload: Payload::copy_from(text),
+            sent: 0,
+            to: None,
+        }
+    }
+
+    fn gathered(outbox: &Outbox) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); GATHER_MAX];
+        let count = outbox.gather(&mut slices);
+        slices[..count].iter().flat_map(|s| s.to_vec()).collect()
+    }
+
+    #[test]
+    fn high_goes_before_low_and_a_torn_message_before_both() {
+        let mut outbox = Outbox::default();
+        outbox.push(chunk(b"low1"), Priority::Low);
+        outbox.advance(2);
+        outbox.push(chunk(b"low2"), Priority::Low);
+        outbox.push(chunk(b"high1"), Priority::High);
+        outbox.push(chunk(b"high2"), Priority::High);
+        assert_eq!(gathered(&outbox), b"w1high1high2low2");
+        outbox.advance(4);
+        assert_eq!(gathered(&outbox), b"gh1high2low2");
+        outbox.advance(12);
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn a_warning_comes_at_each_doubling_and_once_when_drained() {
+        let mut outbox = Outbox::default();
+        outbox.push(chunk(&vec![0; 700 * 1024]), Priority::High);
+        assert_eq!(outbox.crossed(), None);
+        outbox.push(chunk(&vec![0; 400 * 1024]), Priority::High);
+        assert_eq!(outbox.crossed(), Some(1100));
+        outbox.push(chunk(b"x"), Priority::High);
+        assert_eq!(outbox.crossed(), None);
+        outbox.push(chunk(&vec![0; 1000 * 1024]), Priority::High);
+        assert_eq!(outbox.crossed(), Some(2101));
+        assert!(!outbox.drained());
+        outbox.advance(outbox.bytes());
+        assert!(outbox.drained());
+        assert!(!outbox.drained());
+    }
+
+    #[test]
+    fn nothing_is_drained_where_nothing_was_warned_of() {
+        let mut outbox = Outbox::default();
+        outbox.push(chunk(b"x"), Priority::Low);
+        outbox.pop();
+        assert!(!outbox.drained());
+    }
+}

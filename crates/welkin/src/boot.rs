@@ -1,0 +1,154 @@
+//! The start of a node, in the order that programs and tools know: logger `:00000001`, bootstrap
+//! `:00000002`, then the workers; nothing runs Lua before them.
+//!
+//! Modules that the program has built in are registered first, so they win over files of `cpath`.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use welkin_net::Net;
+use welkin_runtime::{Address, Node};
+
+use crate::config::Config;
+use crate::daemon::{self, Daemon, Role};
+use crate::dump::Dumps;
+use crate::failure::{FAILED, Failure};
+use crate::harbor::HarborModule;
+use crate::logger::{LoggerModule, Writers};
+use crate::os;
+use crate::signals;
+
+/// How long a boot that failed waits for its log lines.
+const LAST_LINES_MS_MAX: u64 = 1_000;
+
+/// Key of the environment by which a program's start can ask for an exit status other than 0.
+const EXIT_STATUS: &[u8] = b"welkin_exit_status";
+
+/// Runs a node to its end and gives the exit status. Failures of the boot go to standard error.
+///
+/// Only while the process has one thread, as the node may go into the background by a fork.
+pub fn run(config: &Config) -> u8 {
+    for notice in &config.notices {
+        eprintln!("welkin: {notice}");
+    }
+    signals::prepare();
+    os::process::raise_open_files();
+    let mut background = match config.daemon.as_deref().map(daemon::enter).transpose() {
+        Ok(Some(Role::Front(status))) => return status,
+        Ok(Some(Role::Back(daemon))) => Some(daemon),
+        Ok(None) => None,
+        Err(failure) => return failure.report(),
+    };
+    let node = match start(config, background.as_mut()) {
+        Ok(node) => node,
+        Err(failure) => {
+            let status = failure.report();
+            if let Some(daemon) = background {
+                daemon.leave();
+            }
+            return status;
+        }
+    };
+    node.run();
+    if let Some(daemon) = background {
+        daemon.leave();
+    }
+    exit_status(&node)
+}
+
+fn exit_status(node: &Node) -> u8 {
+    let text = node.env_get(EXIT_STATUS).unwrap_or_default();
+    let text = String::from_utf8(text).unwrap_or_default();
+    text.parse().unwrap_or(0)
+}
+
+/// Builds the node up to the point where its workers can start.
+fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, Failure> {
+    let net = Net::new().map_err(|error| {
+        Failure::new(
+            FAILED,
+            format_args!(
+                "cannot set up sockets: {error}. Look at the limits of open files (ulimit -n)"
+            ),
+        )
+    })?;
+    let node = Node::builder()
+        .workers(config.workers)
+        .harbor(0)
+        .profile(config.profile)
+        .preempt_ms(config.preempt_ms)
+        .mailbox_max(config.mailbox_max)
+        .driver(net.clone())
+        .tap_factory(Box::new(Dumps))
+        .build();
+    for (key, value) in &config.environment {
+        // The keys of a map are all different, and nobody has set one before.
+        let _ = node.env_set(key, value);
+    }
+    let writers = Arc::new(Writers::default());
+    node.register_module("logger", Arc::new(LoggerModule(Arc::clone(&writers))));
+    node.register_module("harbor", Arc::new(HarborModule));
+    welkin_lua::register(&node, lua_options(config), net);
+    signals::handle(&node, &writers)
+        .map_err(|error| Failure::new(FAILED, format_args!("cannot handle signals: {error}")))?;
+    launch_logger(&node, config, &writers)?;
+    launch_bootstrap(&node, config, &writers)?;
+    if let Some(daemon) = background {
+        daemon.booted()?;
+    }
+    Ok(node)
+}
+
+fn lua_options(config: &Config) -> welkin_lua::Options {
+    welkin_lua::Options {
+        memory_max: config.memory_max_mb << 20,
+    }
+}
+
+fn launch_logger(node: &Arc<Node>, config: &Config, writers: &Writers) -> Result<(), Failure> {
+    let module = text(config, "logservice");
+    let argument = text(config, "logger");
+    let Some(address) = node.launch(module.as_bytes(), argument.as_bytes()) else {
+        let reason = writers
+            .take_failure()
+            .unwrap_or_else(|| format!("there is no native module {module}"));
+        return Err(Failure::known(
+            format!("Can't launch {module} service"),
+            format_args!(
+                "the log cannot be written: {reason}. Correct the config keys logger (its file) and logservice (logger, or snlua for one of your own)"
+            ),
+        ));
+    };
+    node.name_register(b"logger", address);
+    Ok(())
+}
+
+fn launch_bootstrap(node: &Arc<Node>, config: &Config, writers: &Writers) -> Result<(), Failure> {
+    let line = text(config, "bootstrap");
+    let (module, argument) = line.split_once(' ').unwrap_or((&line, ""));
+    if node
+        .launch(module.as_bytes(), argument.as_bytes())
+        .is_some()
+    {
+        return Ok(());
+    }
+    node.log(Address::NONE, format!("Bootstrap error : {line}\n"));
+    // The line is a message like any other: the logger needs a worker to write it.
+    let workers = Arc::clone(node);
+    thread::spawn(move || workers.run());
+    writers.drain(node, Duration::from_millis(LAST_LINES_MS_MAX));
+    Err(Failure::new(
+        FAILED,
+        format_args!(
+            "cannot launch the first service \"{line}\": config key bootstrap names a native module and its argument, usually snlua bootstrap"
+        ),
+    ))
+}
+
+fn text(config: &Config, key: &str) -> String {
+    let value = config.environment.get(key.as_bytes());
+    value.map_or_else(String::new, |value| {
+        String::from_utf8_lossy(value).into_owned()
+    })
+}

@@ -1,0 +1,247 @@
+//! What a node is to be: the keys of its config file, with types, defaults and limits.
+//!
+//! The file itself is read by `welkin_lua::config_lua`. Every key of it becomes part of the node's
+//! environment, whether the engine reads it or not; the engine's own defaults are put there too.
+
+mod keys;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use welkin_lua::config_lua::{self, ConfigError};
+
+use crate::failure::{CONFIG, Failure};
+
+/// Keys and values as text, as services see them by `skynet.getenv`.
+pub type Environment = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Most worker threads a node may have.
+const WORKERS_MAX: i64 = 1024;
+
+/// Keys that the engine stores in the environment when the file does not set them.
+const DEFAULTS: [(&str, &str); 6] = [
+    ("thread", "8"),
+    ("cpath", "./cservice/?.so"),
+    ("harbor", "1"),
+    ("bootstrap", "snlua bootstrap"),
+    ("logservice", "logger"),
+    ("profile", "true"),
+];
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Every key, defaults included.
+    pub environment: Environment,
+    /// Worker threads, 1 to 1024.
+    pub workers: usize,
+    /// Whether services' CPU time is measured.
+    pub profile: bool,
+    /// The pid file of a node in the background.
+    pub daemon: Option<PathBuf>,
+    /// Where Lua modules and services come from.
+    pub library: Library,
+    /// A service that runs longer while others wait gives its worker up; 0: never.
+    pub preempt_ms: u32,
+    /// CPU time of one message that is worth a log line; 0: none is.
+    pub slow_ms: u32,
+    /// Deadline of calls that have no own; 0: none.
+    pub call_timeout_ms: u32,
+    /// Memory limit of a Lua service that sets none itself; 0: none.
+    pub memory_max_mb: usize,
+    /// Messages one mailbox holds; 0: no limit.
+    pub mailbox_max: usize,
+    /// What should be said before the boot: set keys that have no effect.
+    pub notices: Vec<String>,
+}
+
+/// Value of `welkin_lualib`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Library {
+    /// Modules and services of the program win.
+    Builtin,
+    /// Files on the project's paths win.
+    Path,
+    /// Files win for these names only.
+    PathFor(Vec<String>),
+}
+
+/// Reads and checks a config file.
+pub fn load(path: &Path) -> Result<Config, Failure> {
+    let environment = config_lua::load_config(path).map_err(|error| refused(path, &error))?;
+    check(environment, &path.display().to_string())
+}
+
+/// Checks keys and values; `origin` is where they come from, for messages.
+pub fn check(mut environment: Environment, origin: &str) -> Result<Config, Failure> {
+    for (key, value) in DEFAULTS {
+        let value = || value.as_bytes().to_vec();
+        environment.entry(key.into()).or_insert_with(value);
+    }
+    let text = |key: &str| {
+        let value = environment.get(key.as_bytes());
+        value.map(|value| String::from_utf8_lossy(value).into_owned())
+    };
+    let notices = check_own_keys(&environment, origin)?;
+    let workers = workers(&text("thread").unwrap_or_default(), origin)?;
+    check_harbor(&text("harbor").unwrap_or_default(), origin)?;
+    let own = |key: &str| {
+        let default = keys::find(key).and_then(|key| key.default);
+        text(key).unwrap_or_else(|| default.unwrap_or_default().to_owned())
+    };
+    // In range: `check_own_keys` has looked.
+    let number = |key: &str| keys::number(&own(key)).unwrap_or(0);
+    Ok(Config {
+        workers,
+        profile: text("profile").as_deref() == Some("true"),
+        daemon: environment
+            .get(b"daemon".as_slice())
+            .map(|path| PathBuf::from(OsStr::from_bytes(path))),
+        library: library(&own("welkin_lualib")),
+        preempt_ms: number("welkin_preempt_ms") as u32,
+        slow_ms: number("welkin_slow_ms") as u32,
+        call_timeout_ms: number("welkin_call_timeout_ms") as u32,
+        memory_max_mb: number("welkin_memory_max_mb") as usize,
+        mailbox_max: number("welkin_mailbox_max") as usize,
+        notices,
+        environment,
+    })
+}
+
+fn library(value: &str) -> Library {
+    match value {
+        "builtin" => Library::Builtin,
+        "path" => Library::Path,
+        names => Library::PathFor(names.split_ascii_whitespace().map(String::from).collect()),
+    }
+}
+
+fn workers(text: &str, origin: &str) -> Result<usize, Failure> {
+    let number = leading_integer(text);
+    if (1..=WORKERS_MAX).contains(&number) {
+        return Ok(number as usize);
+    }
+    Err(Failure::known(
+        format!("Invalid thread {number} , should be in [1,{WORKERS_MAX}]"),
+        format_args!(
+            "config key thread = \"{text}\" of {origin} is the number of worker threads; set it to the number of processor cores"
+        ),
+    ))
+}
+
+fn check_harbor(text: &str, origin: &str) -> Result<(), Failure> {
+    match leading_integer(text) {
+        0 => Ok(()),
+        _ => Err(Failure::new(
+            CONFIG,
+            format_args!(
+                "config key harbor = \"{text}\": this version supports only harbor = 0, a node without a harbor network (the default is 1, as in skynet). Put harbor = 0 into {origin}, and join nodes by cluster"
+            ),
+        )),
+    }
+}
+
+/// Every `welkin_` key is known and holds what it may hold; all mistakes are told at once. Gives the
+/// notices about keys that have no effect.
+fn check_own_keys(environment: &Environment, origin: &str) -> Result<Vec<String>, Failure> {
+    let mut notices = Vec::new();
+    let mut failure: Option<Failure> = None;
+    for (name, value) in environment {
+        if !name.starts_with(b"welkin_") {
+            continue;
+        }
+        let name = String::from_utf8_lossy(name);
+        let value = String::from_utf8_lossy(value);
+        let mistake = match keys::find(&name) {
+            None => format!(
+                "config key {name} is not known; the nearest known key is {}. Correct or remove it in {origin}",
+                keys::nearest(&name)
+            ),
+            Some(key) if !key.allowed.holds(&value) => format!(
+                "config key {name} = \"{value}\" is wrong; allowed: {}. Correct it in {origin}",
+                key.allowed.describe()
+            ),
+            Some(key) => {
+                if !key.works && key.default != Some(&*value) {
+                    notices.push(format!("config key {name} has no effect: this version does not have that function yet. Remove it from {origin}, or do not rely on it"));
+                }
+                continue;
+            }
+        };
+        failure = Some(match failure {
+            None => Failure::new(CONFIG, mistake),
+            Some(first) => first.and(mistake),
+        });
+    }
+    failure.map_or(Ok(notices), Err)
+}
+
+/// As C's `strtol` in base 10 does it: blanks and a sign may come first, what follows the digits is
+/// ignored, no digits are 0, too many are the largest number.
+fn leading_integer(text: &str) -> i64 {
+    let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let number = digits
+        .bytes()
+        .take_while(u8::is_ascii_digit)
+        .fold(0i64, |sum, digit| {
+            sum.saturating_mul(10)
+                .saturating_add(i64::from(digit - b'0'))
+        });
+    if negative { -number } else { number }
+}
+
+/// The two voices about a file that gives no configuration.
+fn refused(path: &Path, error: &ConfigError) -> Failure {
+    let config = path.display();
+    match error {
+        ConfigError::File {
+            path,
+            included_at: Some(at),
+            ..
+        } => Failure::known(
+            error.to_string(),
+            format_args!(
+                "cannot read {path}, included at {at}: create it, or correct the include (a relative name starts at the folder of the including file)"
+            ),
+        ),
+        ConfigError::File { path, .. } => Failure::known(
+            error.to_string(),
+            format_args!(
+                "cannot read the config file {path}: give the path of an existing file. Commands: welkin --help"
+            ),
+        ),
+        ConfigError::Unset { name, file, line } => Failure::known(
+            error.to_string(),
+            format_args!(
+                "the environment variable {name}, used at {file}:{line}, is not set: export it before the start, or write the value into the file"
+            ),
+        ),
+        ConfigError::Lua(_) => Failure::known(
+            error.to_string(),
+            format_args!(
+                "config {config} is not valid: it is Lua text that sets globals, without a standard library. Correct the line above"
+            ),
+        ),
+        ConfigError::Key(kind) => Failure::known(
+            error.to_string(),
+            format_args!(
+                "config {config} sets a key that is a {kind}: keys are names. Look for an assignment through _ENV"
+            ),
+        ),
+        ConfigError::Value { key, kind } => Failure::known(
+            error.to_string(),
+            format_args!(
+                "config {config} sets {key} to a {kind}: values are texts, numbers and booleans. Make it local, or put its content into a text"
+            ),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

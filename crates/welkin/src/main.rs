@@ -1,0 +1,12 @@
+//! The program `welkin`.
+
+use std::process::ExitCode;
+
+/// Rust's own data; message payloads come from the process's `malloc` (see `welkin_runtime::Payload`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    ExitCode::from(welkin::cli::run(&arguments))
+}

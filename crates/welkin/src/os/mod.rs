@@ -1,0 +1,7 @@
+//! The system calls that Rust's library has no safe form of, each behind a function that has one.
+
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod process;
+pub mod signal;

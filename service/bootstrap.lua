@@ -1,0 +1,49 @@
+-- The first Lua service of a node: starts the ones every node has, in a fixed order, then the program's own.
+--
+-- Tools read the order and the addresses that come of it, so both are contract. It ends when the start
+-- service has run its start function.
+
+local skynet = require "skynet"
+require "skynet.manager"
+
+-- Without these there is no node worth running.
+local function must_start(name)
+	local ok, address = pcall(skynet.newservice, name)
+	if not ok or address == nil then
+		skynet.abort()
+	end
+	return address
+end
+
+local function start_names(standalone)
+	local harbor = tonumber(skynet.getenv "harbor" or 0)
+	if harbor == 0 then
+		assert(standalone == nil)
+		standalone = "true"
+		skynet.setenv("standalone", standalone)
+		skynet.name(".cslave", must_start "cdummy")
+	else
+		if standalone then
+			must_start "cmaster"
+		end
+		skynet.name(".cslave", must_start "cslave")
+	end
+	return standalone
+end
+
+skynet.start(function()
+	local launcher = assert(skynet.launch("snlua", "launcher"))
+	skynet.name(".launcher", launcher)
+	if start_names(skynet.getenv "standalone") then
+		skynet.name("DATACENTER", skynet.newservice "datacenterd")
+	end
+	skynet.newservice "service_mgr"
+	if skynet.getenv "enablessl" == "true" then
+		require("skynet.service").new("ltls_holder", function()
+			require("ltls.init.c").constructor()
+		end)
+	end
+	-- A program that does not start leaves the node up: the launcher has logged why.
+	pcall(skynet.newservice, skynet.getenv "start" or "main")
+	skynet.exit()
+end)

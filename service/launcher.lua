@@ -1,0 +1,158 @@
+-- `.launcher`: starts services for others, answers once they are ready, and keeps the list of them.
+--
+-- A LAUNCH stays open until the new service reports LAUNCHOK, ERROR or REMOVE about itself. The list is for
+-- people (`LIST`, `STAT`, `MEM`); nothing else depends on it. Every spawn of the node passes here, so LAUNCH
+-- and LAUNCHOK do no more than they must.
+
+local skynet = require "skynet"
+require "skynet.manager"
+local core = require "skynet.core"
+
+local concat = table.concat
+
+---@type table<integer, string> address -> module and arguments
+local services = {}
+---@type table<integer, function> address -> answer of its LAUNCH, while it is in init
+local pending = {}
+---@type table<integer, integer> address -> session of its LAUNCH, while it is in init
+local sessions = {}
+
+local CMD = {}
+
+local function launch(session, module, ...)
+	local text = module .. " " .. concat({ ... }, " ")
+	local address = core.addresscommand("LAUNCH", text)
+	if address == nil then
+		skynet.response()(false)
+		return
+	end
+	services[address] = text
+	pending[address] = skynet.response()
+	sessions[address] = session
+	return address
+end
+
+local function settle(address, ...)
+	local answer = pending[address]
+	if answer then
+		pending[address] = nil
+		sessions[address] = nil
+		answer(...)
+	end
+end
+
+function CMD.LAUNCH(session, _, module, ...)
+	launch(session, module, ...)
+end
+
+function CMD.LOGLAUNCH(session, _, module, ...)
+	local address = launch(session, module, ...)
+	if address then
+		core.command("LOGON", skynet.address(address))
+	end
+end
+
+function CMD.LAUNCHOK(_, source)
+	settle(source, true, source)
+end
+
+function CMD.ERROR(_, source)
+	services[source] = nil
+	settle(source, false)
+end
+
+-- A service that exits by itself is answered for without a value; one that was killed has failed.
+function CMD.REMOVE(_, _, address, killed)
+	services[address] = nil
+	settle(address, not killed)
+end
+
+function CMD.LIST()
+	local list = {}
+	for address, text in pairs(services) do
+		list[skynet.address(address)] = text
+	end
+	skynet.retpack(list)
+end
+
+-- Asks every listed service by debug command. `show(reply, text)` makes the entry; reply "TIMEOUT" or "ERROR"
+-- stands for a service that gave none.
+local function ask(cmd, ti, show)
+	local list = {}
+	local requests = skynet.request()
+	for address, text in pairs(services) do
+		list[skynet.address(address)] = show("TIMEOUT", text)
+		requests:add { address, "debug", cmd, text = text }
+	end
+	for req, resp in requests:select(ti) do
+		list[skynet.address(req[1])] = show(resp and resp[1] or "ERROR", req.text)
+	end
+	skynet.retpack(list)
+end
+
+function CMD.STAT(_, _, ti)
+	ask("STAT", ti, function(reply) return reply end)
+end
+
+local function memory_text(reply, text)
+	if type(reply) == "number" then
+		return string.format("%.2f Kb (%s)", reply, text)
+	end
+	return string.format("%s (%s)", reply, text)
+end
+
+function CMD.MEM(_, _, ti)
+	ask("MEM", ti, memory_text)
+end
+
+function CMD.GC(_, _, ti)
+	for address in pairs(services) do
+		skynet.send(address, "debug", "GC")
+	end
+	ask("MEM", ti, memory_text)
+end
+
+function CMD.KILL(_, _, address)
+	skynet.kill(address)
+	local list = { [skynet.address(address)] = tostring(services[address]) }
+	services[address] = nil
+	skynet.retpack(list)
+end
+
+function CMD.QUERY(_, _, wanted)
+	for address, session in pairs(sessions) do
+		if session == wanted then
+			skynet.retpack(address)
+			return
+		end
+	end
+	skynet.retpack(nil)
+end
+
+-- Set before the start function runs: bootstrap names the launcher and calls it at once.
+skynet.dispatch("lua", function(session, source, cmd, ...)
+	local f = CMD[cmd] or CMD[string.upper(cmd)]
+	if f then
+		f(session, source, ...)
+	else
+		skynet.retpack { "Unknown command" }
+	end
+end)
+
+-- Native services report in plain text.
+skynet.register_protocol {
+	name = "text",
+	id = skynet.PTYPE_TEXT,
+	unpack = skynet.tostring,
+	dispatch = function(session, source, text)
+		if text == nil or text == "" then
+			CMD.LAUNCHOK(session, source)
+		elseif text == "ERROR" then
+			CMD.ERROR(session, source)
+		else
+			error("Invalid text command " .. text)
+		end
+	end,
+}
+
+skynet.start(function() end)
