@@ -44,6 +44,11 @@ skynet.start(function()
 		end)
 	end
 	-- A program that does not start leaves the node up: the launcher has logged why.
-	pcall(skynet.newservice, skynet.getenv "start" or "main")
+	local started = pcall(skynet.newservice, skynet.getenv "start" or "main")
+	-- But where one file is the whole node (`welkin run`), it is the end.
+	if not started and skynet.getenv "welkin_run" then
+		skynet.setenv("welkin_exit_status", 1)
+		skynet.abort()
+	end
 	skynet.exit()
 end)

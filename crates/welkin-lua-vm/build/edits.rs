@@ -22,7 +22,7 @@ struct Edit {
 ///
 /// A metatable can be marked as lazy (`welkin_setlazy`): the object it belongs to is not complete yet.
 /// Its `__index` completes single fields; what looks past `__index` first calls the metatable's
-/// `__fill` with the object, once, the mark being taken off before. The mark is bit 7 of the
+/// `__fill` with the object, which takes the mark off when it has succeeded. The mark is bit 7 of the
 /// metatable's `flags`, which Lua does not use (bits 0 to 5: absent metamethods, 6: no hash part), so
 /// that all other tables pay for the test of one pointer in `lua_next`.
 const LAZY: &str = "a lazily filled table must not be told from a full one";
@@ -51,7 +51,6 @@ LUA_API int welkin_fill (lua_State *L, int idx) {
   }
   if (l_likely(mt == NULL || !(mt->flags & BITLAZY)))
     return 0;
-  mt->flags &= cast_byte(~BITLAZY);
   idx = lua_absindex(L, idx);
   if (!lua_checkstack(L, 4))
     luaG_runerror(L, \"stack overflow\");

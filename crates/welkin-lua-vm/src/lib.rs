@@ -13,8 +13,9 @@ pub use mlua_sys as ffi;
 
 unsafe extern "C-unwind" {
     /// Marks (or unmarks) the table at `idx`, a metatable, as that of an object that is not complete:
-    /// its field `__fill` is called with the object, once, before the object is walked, its metatable
-    /// is asked for or changed, or Lua's `rawget` or `rawset` is used on it. Raises nothing.
+    /// its field `__fill` is called with the object before the object is walked, its metatable is
+    /// asked for or changed, or Lua's `rawget` or `rawset` is used on it. `__fill` takes the mark off,
+    /// before it changes the object's metatable. Raises nothing.
     pub fn welkin_setlazy(L: *mut ffi::lua_State, idx: c_int, lazy: c_int);
 
     /// Completes the value at `idx` if its metatable is marked; 1 when it did so. May raise anything

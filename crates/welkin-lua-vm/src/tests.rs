@@ -139,7 +139,10 @@ fn assert_adds_the_position_to_a_text_and_leaves_other_values() {
 fn a_lazy_table_is_filled_when_a_program_could_see_that_it_is_not() {
     unsafe extern "C-unwind" fn mark(l: *mut ffi::lua_State) -> c_int {
         // SAFETY: `l` comes from Lua; argument 1 is a table, given by the test.
-        unsafe { crate::welkin_setlazy(l, 1, 1) };
+        unsafe {
+            crate::welkin_setlazy(l, 1, ffi::lua_toboolean(l, 2));
+            ffi::lua_settop(l, 1);
+        }
         1
     }
     let lua = Lua::new();
@@ -148,8 +151,9 @@ fn a_lazy_table_is_filled_when_a_program_could_see_that_it_is_not() {
         ffi::lua_pushcfunction(lua.0, mark);
         ffi::lua_setglobal(lua.0, c"mark".as_ptr());
     }
-    let setup = "function lazy() local t = {} return setmetatable(t, mark { __fill = function(o)
-        count = (count or 0) + 1; setmetatable(o, nil); o.x = 1 end }) end ";
+    let setup = "function lazy() local t, m = {}, {} m.__fill = function(o) mark(m, false)
+        count = (count or 0) + 1; setmetatable(o, nil); o.x = 1 end
+        return setmetatable(t, mark(m, true)) end ";
     lua.eval(setup);
     for look in [
         "return next(lazy())",
@@ -164,5 +168,9 @@ fn a_lazy_table_is_filled_when_a_program_could_see_that_it_is_not() {
     }
     assert_eq!(lua.eval("return count"), "7");
     lua.eval("package.loaded.lazy = lazy() return debug.traceback()");
-    assert_eq!(lua.eval("return count"), "7", "a traceback looks at what is there");
+    assert_eq!(
+        lua.eval("return count"),
+        "7",
+        "a traceback looks at what is there"
+    );
 }

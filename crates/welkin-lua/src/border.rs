@@ -58,7 +58,7 @@ pub struct Call {
     /// The calling thread; the arguments are on its stack.
     pub state: State,
     /// The pointer behind `state`, for bindings that work on it directly.
-    #[allow(non_snake_case)]
+    #[allow(non_snake_case)] // the name Lua's own interface has for it
     pub L: *mut lua_State,
 }
 

@@ -126,6 +126,8 @@ impl VmPtr {
     fn new_coroutine(mut self) -> u32 {
         let main = self.main;
         let index = self.cos.vacant.pop().unwrap_or(self.cos.all.len() as u32);
+        // A main thread that failed has no room of its own left.
+        main.check_stack(4);
         if self.refs.threads == 0 {
             main.create_table(1, 0);
             self.refs.threads = main.make_ref();

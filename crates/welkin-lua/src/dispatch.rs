@@ -13,13 +13,16 @@
 use mlua_sys as ffi;
 use welkin_runtime::{Address, Flow, Message, Payload, kind};
 
-use crate::bindings::seri;
+use crate::bindings::{lifecycle, seri};
 use crate::coroutines::{Answer, Doing, NONE};
 use crate::preempt;
 use crate::state::{Resumed, State};
 use crate::trace::Tag;
 use crate::vm::VmPtr;
 use crate::waits::{Wait, Woken};
+
+/// Requests that could not be unpacked and are still owed an error; beyond it they get none.
+const UNREAD_MAX: usize = 4096;
 
 /// A message as the dispatcher sees it; the memory is the caller's.
 #[derive(Copy, Clone, Debug)]
@@ -211,7 +214,7 @@ impl VmPtr {
                 return Err(Refused::NoDispatch);
             }
             state.pop(1);
-            state.push_fn(crate::bindings::lifecycle::debug_request);
+            state.push_fn(lifecycle::debug_request);
         }
         // [proto, class, unpack, dispatch] -> [dispatch, unpack]
         state.replace(1);
@@ -258,7 +261,13 @@ impl VmPtr {
     /// of unknown requests, which by default is an error in the log.
     fn refuse(mut self, why: Refused, message: &Incoming) {
         let protocol = match why {
-            Refused::Unpack(text) => return self.note_error(&text),
+            Refused::Unpack(text) => {
+                // Not answered now, but when this service exits.
+                if message.session != 0 && self.unread.len() < UNREAD_MAX {
+                    self.unread.push((message.source, message.session));
+                }
+                return self.note_error(&text);
+            }
             Refused::NoProtocol if message.kind == kind::TRACE => {
                 let tag = message.bytes().into();
                 self.tracing.announced.insert(message.source, tag);
@@ -286,41 +295,26 @@ impl VmPtr {
         } else {
             main.push_int(message.kind.into());
         }
-        if self.refs.unknown_request != 0 {
-            main.push_ref(self.refs.unknown_request);
-            push_raw(main, message);
-            main.push_value(base + 1);
-            self.call_handler(5);
-        } else {
-            let mut line = b"Unknown request (".to_vec();
-            line.extend_from_slice(main.text(-1).unwrap_or_default());
-            line.extend_from_slice(b"): ");
-            line.extend_from_slice(message.bytes());
-            self.log(line);
-            self.unknown_session(message);
+        match self.refs.unknown_request {
+            0 => main.push_fn(lifecycle::unknown_request),
+            own => main.push_ref(own),
         }
+        push_raw(main, message);
+        main.push_value(base + 1);
+        self.call_handler(5);
         main.set_top(base);
     }
 
     fn unknown_response(self, message: &Incoming) {
         let main = self.main;
         let base = main.top();
-        if self.refs.unknown_response != 0 {
-            main.push_ref(self.refs.unknown_response);
-            push_raw(main, message);
-            self.call_handler(4);
-        } else {
-            let mut line = b"Response message : ".to_vec();
-            line.extend_from_slice(message.bytes());
-            self.log(line);
-            self.unknown_session(message);
+        match self.refs.unknown_response {
+            0 => main.push_fn(lifecycle::unknown_response),
+            own => main.push_ref(own),
         }
+        push_raw(main, message);
+        self.call_handler(4);
         main.set_top(base);
-    }
-
-    fn unknown_session(self, message: &Incoming) {
-        let text = format!("Unknown session : {} from {:x}", message.session, message.source.0);
-        self.note_error(text.as_bytes());
     }
 
     /// Calls a handler of unknown messages on the main thread; an error is noted.
@@ -446,6 +440,7 @@ impl VmPtr {
             state.pop(values);
             return;
         }
+        state.check_stack(4);
         let user = state.string(-values) == Some(b"USER");
         if user {
             state.pop(values);
@@ -464,16 +459,24 @@ impl VmPtr {
     }
 
     /// Text and traceback of the error object on top of `of`, which stays.
-    pub fn traceback_of(self, of: State) -> Vec<u8> {
-        let main = self.main;
+    pub fn traceback_of(mut self, of: State) -> Vec<u8> {
+        // A main thread that failed cannot call; a coroutine of the pool can.
+        let spare = (of == self.main).then(|| self.take_coroutine());
+        let main = spare.map_or(self.main, |index| self.co(index).state);
         let base = main.top();
-        main.push_fn(crate::bindings::lifecycle::describe_error);
+        main.check_stack(8);
+        main.push_fn(lifecycle::describe_error);
         main.push_light(of.ptr().cast());
+        // Where it failed, the function's own room on the stack may be used up.
+        of.check_stack(1);
         of.push_value(-1);
         of.move_to(main, 1);
         main.pcall(2, 1, 0);
         let text = main.text(-1).unwrap_or(b"<error object without text>").to_vec();
         main.set_top(base);
+        if let Some(index) = spare {
+            self.release_coroutine(index);
+        }
         text
     }
 

@@ -13,6 +13,7 @@ pub mod config_lua;
 pub mod control;
 pub mod coroutines;
 pub mod dispatch;
+pub mod lazylib;
 pub mod library;
 pub mod library_setup;
 pub mod loader;

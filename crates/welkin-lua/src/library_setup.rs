@@ -7,8 +7,11 @@
 use mlua_sys as ffi;
 
 use crate::state::State;
-use crate::vm::VmPtr;
+use crate::lazylib::{self, Setup};
+use crate::vm::{self, VmPtr};
 use crate::{bindings, codecache, library, lua_fn};
+
+static SETUP: Setup = Setup { overrides: bindings::coroutine::OVERRIDES, package_opened };
 
 /// `package.path` without a configuration key.
 pub const PATH_DEFAULT: &[u8] = b"./lualib/?.lua;./lualib/?/init.lua";
@@ -19,29 +22,19 @@ pub const CPATH_DEFAULT: &[u8] = b"./luaclib/?.so";
 pub fn install(vm: VmPtr) {
     let main = vm.main;
     // SAFETY: the main thread of a fresh VM.
-    unsafe {
-        ffi::luaL_openlibs(main.ptr());
-        codecache::install(main.ptr());
-    }
-    main.get_global(c"coroutine");
-    for (name, function) in bindings::coroutine::OVERRIDES {
-        main.push_fn(*function);
-        main.raw_set_lit(-2, name);
-    }
-    main.pop(1);
-    let mut vm = vm;
-    main.get_global(c"require");
-    vm.refs.require = main.make_ref();
+    unsafe { lazylib::open_lazy(main.ptr(), &SETUP) };
     main.push_fn(require);
     main.set_global(c"require");
-    open_package(vm, main);
     bindings::skynet::open_protocols(vm, main);
     main.set_top(0);
 }
 
-/// Paths of the configuration, and the searcher for built-in modules.
-fn open_package(vm: VmPtr, state: State) {
-    state.get_global(c"package");
+/// When `package` is opened, with the table on top: paths of the configuration, and the searcher for
+/// built-in modules.
+unsafe fn package_opened(l: *mut ffi::lua_State) {
+    // SAFETY: lazylib passes a thread of a VM of this crate.
+    let state = unsafe { State::new(l) };
+    let vm = vm::vm(state);
     let env = |key: &[u8], default: &[u8]| vm.node.env_get(key).unwrap_or_else(|| default.to_vec());
     bindings::info::push_owned(state, env(b"lua_path", PATH_DEFAULT));
     state.raw_set_lit(-2, c"path");
@@ -55,12 +48,13 @@ fn open_package(vm: VmPtr, state: State) {
     }
     state.push_fn(search_built_in);
     state.raw_set_i(-2, 2);
-    state.pop(2);
+    state.pop(1);
 }
 
 /// Puts `<folder>?.lua;` before `package.path`.
 pub fn prefix_path(state: State, folder: &[u8]) {
-    state.get_global(c"package");
+    // SAFETY: a thread of a VM that `install` prepared.
+    unsafe { lazylib::push_package(state.ptr()) };
     state.push_bytes(folder);
     state.push_lit(c"?.lua;");
     state.raw_get_lit(-3, c"path");
@@ -109,7 +103,8 @@ lua_fn! {
         // SAFETY: a registry field that the package library, or this function, made.
         unsafe { ffi::luaL_getsubtable(state.ptr(), ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr()) };
         state.push_value(1);
-        if state.raw_get(2) != ffi::LUA_TNIL && state.to_bool(-1) {
+        state.get(2);
+        if state.to_bool(-1) {
             return Ok(1);
         }
         state.pop(1);
@@ -124,7 +119,8 @@ lua_fn! {
         }
         if vm.running().is_none() || name == b"skynet.require" || name == b"skynet.debug" {
             state.set_top(1);
-            state.push_ref(vm.refs.require);
+            // SAFETY: as above.
+            unsafe { lazylib::push_require(state.ptr()) };
             state.insert(1);
             state.call(1, ffi::LUA_MULTRET);
             return Ok(state.top());

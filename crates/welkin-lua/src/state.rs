@@ -98,6 +98,8 @@ impl State {
         raw_get_i(index: c_int, n: i64) -> c_int = ffi::lua_rawgeti;
         /// `t[top]` without metamethods; replaces the key.
         raw_get(index: c_int) -> c_int = ffi::lua_rawget;
+        /// `t[top]` with metamethods; replaces the key.
+        get(index: c_int) -> c_int = ffi::lua_gettable;
         /// `t[below] = top` without metamethods.
         raw_set(index: c_int) = ffi::lua_rawset;
         /// `t[n] = top` without metamethods.

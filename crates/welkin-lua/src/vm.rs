@@ -78,8 +78,6 @@ pub struct Refs {
     pub tokens: c_int,
     /// Coroutines by index.
     pub threads: c_int,
-    /// The standard `require`.
-    pub require: c_int,
     /// Handler of unknown requests, of unknown responses; 0: the default.
     pub unknown_request: c_int,
     /// See above.
@@ -114,6 +112,8 @@ pub struct Vm {
     pub response_next: u64,
     /// Registry numbers.
     pub refs: Refs,
+    /// Requests that could not be unpacked: answered with an error when the service exits.
+    pub unread: Vec<(Address, i32)>,
     /// Errors of the present message, joined by newlines.
     pub errors: Vec<u8>,
     /// The main file has not ended.
@@ -285,6 +285,7 @@ fn fresh(
         responses: HashMap::new(),
         response_next: 0,
         refs: Refs::default(),
+        unread: Vec::new(),
         errors: Vec::new(),
         loading: true,
         suspending: false,

@@ -120,7 +120,11 @@ impl Tools {
     /// hear of it for ever. Fails if there is no connection, or no reserve, or somebody was faster to
     /// take that.
     fn turn_away(&mut self, listener: &socket2::Socket) -> io::Result<()> {
-        self.reserve = None;
+        if self.reserve.take().is_none() {
+            // The next try has one, or has found a descriptor for the connection itself.
+            self.reserve = open_reserve();
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
         let turned_away = raw::accept(listener).map(drop);
         self.reserve = open_reserve();
         turned_away

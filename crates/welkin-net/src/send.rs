@@ -73,8 +73,15 @@ impl Net {
                 if sent == bytes.len() {
                     return true;
                 }
-                // Under the same lock, or another sender's bytes could come between the two parts.
-                self.send_stream(node, &socket, &mut state, Payload::copy_from(&bytes[sent..]), priority);
+                // Under the same lock, or another sender's bytes could come between the two parts; and
+                // as the first of the high list, whatever its own priority, for the same reason.
+                self.send_stream(
+                    node,
+                    &socket,
+                    &mut state,
+                    Payload::copy_from(&bytes[sent..]),
+                    Priority::High,
+                );
                 return true;
             }
         }

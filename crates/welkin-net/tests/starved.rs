@@ -21,10 +21,8 @@ fn limit_descriptors(count: libc::rlim_t) {
         rlim_max: count,
     };
     // SAFETY: setrlimit reads the struct.
-    assert_eq!(
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) },
-        0
-    );
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    assert_eq!(result, 0);
 }
 
 fn client(socket: Socket, port: u16) -> TcpStream {

@@ -197,6 +197,20 @@ fn low_priority_waits_for_high_and_no_message_is_torn() {
 }
 
 #[test]
+fn a_low_message_lent_and_partly_sent_is_finished_before_a_high_one() {
+    let mut bench = Bench::new();
+    let (id, mut peer) = bench.connected();
+    let low = vec![b'l'; 32 * 1024 * 1024]; // more than the system buffers
+    assert!(bench.net.send_bytes(&bench.node, id, &low, Priority::Low));
+    bench.send(id, b"high");
+    bench.close(id);
+    let mut got = Vec::new();
+    peer.read_to_end(&mut got).unwrap();
+    assert_eq!(got.len(), low.len() + 4);
+    assert_eq!(&got[low.len()..], b"high");
+}
+
+#[test]
 fn warnings_tell_of_each_doubling_and_of_the_end() {
     let mut bench = Bench::new();
     let (id, mut peer) = bench.connected();

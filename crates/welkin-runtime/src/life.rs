@@ -158,25 +158,18 @@ impl Node {
         service: Option<Box<dyn Service>>,
         panicked: bool,
     ) {
-        let cx = Context { node: self, slot };
-        let end = catch_unwind(AssertUnwindSafe(|| {
+        let (address, cx) = (slot.address(), Context { node: self, slot });
+        self.guarded(address, "while it ended", || {
             if let Some(mut service) = service {
                 if !panicked {
                     service.ended(&cx);
                 }
                 drop(service);
             }
-        }));
-        if let Err(panic) = end {
-            let text = format!(
-                "error: service {} panicked while it ended: {}. Other services go on; standard error \
-                 has file and line",
-                slot.address(),
-                panic_text(&*panic)
-            );
-            self.log(slot.address(), text);
-        }
-        self.sched.driver.service_ended(self, slot.address());
+        });
+        self.guarded(address, "while its sockets were closed", || {
+            self.sched.driver.service_ended(self, address);
+        });
         if slot.is_tapped() {
             self.taps.lock().remove(&slot.address());
         }
@@ -188,9 +181,23 @@ impl Node {
         }
     }
 
+    /// Runs `f` and turns a panic into a log line.
+    pub(crate) fn guarded(&self, who: Address, when: &str, f: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
+            let text = format!(
+                "error: {who} panicked {when}: {}. Other services go on; standard error has file and line",
+                panic_text(&*panic)
+            );
+            self.log(who, text);
+        }
+    }
+
     fn service_gone(&self) {
         if self.alive.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.sched.stop();
+            // Before `run` a service may fail and another take its place.
+            if self.running.load(Ordering::SeqCst) {
+                self.sched.stop();
+            }
         } else {
             self.end_logger();
         }
@@ -202,6 +209,7 @@ impl Node {
     /// # Panics
     /// When the system gives no threads.
     pub fn run(self: &Arc<Self>) {
+        self.running.store(true, Ordering::SeqCst);
         if self.alive.load(Ordering::SeqCst) > 0 {
             let node = Arc::clone(self);
             let monitor = thread::Builder::new()
@@ -210,7 +218,9 @@ impl Node {
                 .expect("a thread for the monitor");
             for index in 0..self.workers() {
                 let started = self.sched.handover.find_thread(self, index);
-                assert!(started, "no thread for worker {index}: see the limits of the system");
+                // Services may have come to their end while the workers start.
+                let needed = !self.sched.is_stopped();
+                assert!(started || !needed, "no thread for worker {index}: see the limits of the system");
             }
             self.sched.wait_for_stop();
             self.sched.handover.join();

@@ -42,6 +42,8 @@ pub struct Node {
     /// Services that keep the node alive and are not gone.
     pub(crate) alive: AtomicUsize,
     pub(crate) aborting: AtomicBool,
+    /// `run` has been called.
+    pub(crate) running: AtomicBool,
     harbor: u8,
     profile: bool,
     preempt_ms: u32,
@@ -121,6 +123,7 @@ impl NodeBuilder {
             monitor: AtomicU32::new(0),
             alive: AtomicUsize::new(0),
             aborting: AtomicBool::new(false),
+            running: AtomicBool::new(false),
             harbor: self.harbor,
             profile: self.profile,
             preempt_ms: self.preempt_ms,

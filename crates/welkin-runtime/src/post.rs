@@ -165,7 +165,7 @@ impl Node {
             return;
         };
         let text = format!(
-            "error: the mailbox of {to} is full (welkin_mailbox_max = {}): {count} messages refused, the \
+            "error: the mailbox of {to} is full (welkin_mailbox_max = {}), messages refused: {count}, the \
              last of kind {} from {}; requests were answered with an error",
             self.mailbox_max, message.kind, message.source
         );

@@ -88,7 +88,7 @@ fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, 
     }
     let writers = Arc::new(Writers::default());
     node.register_module("logger", Arc::new(LoggerModule(Arc::clone(&writers))));
-    node.register_module("harbor", Arc::new(HarborModule));
+    node.register_module("harbor", Arc::new(HarborModule::default()));
     welkin_lua::register(&node, lua_options(config), net);
     signals::handle(&node, &writers)
         .map_err(|error| Failure::new(FAILED, format_args!("cannot handle signals: {error}")))?;

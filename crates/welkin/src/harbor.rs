@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use welkin_runtime::{
@@ -22,8 +23,12 @@ const WAITING_MAX: usize = 65_536;
 /// Longest global name, in bytes.
 const NAME_BYTES_MAX: usize = 15;
 
-/// The module `harbor`; its argument is `<harbor id> <address of cslave>`, decimal.
-pub struct HarborModule;
+/// The module `harbor`; its argument is `<harbor id> <address of cslave>`, decimal. It makes one
+/// service in the life of a node: there is one way to other nodes.
+#[derive(Default)]
+pub struct HarborModule {
+    made: AtomicBool,
+}
 
 impl Module for HarborModule {
     fn create(&self, cx: &Context<'_>, args: &[u8]) -> Result<NewService, LaunchError> {
@@ -34,6 +39,9 @@ impl Module for HarborModule {
         let (Some(0), Some(cslave)) = (harbor, cslave) else {
             return Err(LaunchError::Failed);
         };
+        if self.made.swap(true, Ordering::Relaxed) {
+            return Err(LaunchError::Failed);
+        }
         let names = Arc::new(Names {
             own: cx.slot.address(),
             cslave: Address(cslave),

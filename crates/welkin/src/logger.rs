@@ -63,10 +63,14 @@ impl Writers {
 pub struct LoggerModule(pub Arc<Writers>);
 
 impl Module for LoggerModule {
-    fn create(&self, _cx: &Context<'_>, args: &[u8]) -> Result<NewService, LaunchError> {
+    fn create(&self, cx: &Context<'_>, args: &[u8]) -> Result<NewService, LaunchError> {
         let sink = Sink::open(args).map_err(|reason| {
             *self.0.failure.lock() = Some(reason);
-            LaunchError::Failed
+            match cx.node.name_query(b"logger") {
+                Some(_) => LaunchError::Failed,
+                // The node's own logger: the boot says why, on standard error.
+                None => LaunchError::Silent,
+            }
         })?;
         let service = Logger {
             sink,

@@ -5,11 +5,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 /// The folder that holds the workspace's Cargo.toml.
 pub fn root() -> &'static Path {
-    // This crate lies two folders below the root; the compiler knows where.
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        // Cargo says where the crate is when it runs us; what was compiled in may be another checkout
+        // that shares the target folder.
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
+        let here = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        // This crate lies two folders below the root.
+        let root = PathBuf::from(here).join("../..");
+        root.canonicalize().unwrap_or(root)
+    });
+    &ROOT
 }
 
 /// Cargo's output folder, as cargo itself finds it.

@@ -72,6 +72,7 @@ lua_fn! {
     /// `skynet.response([pack]) -> f`: takes over the answer of the running request.
     fn response(call: &mut Call) -> LuaResult {
         let (mut vm, state) = (call.vm(), call.state);
+        state.set_top(1);
         let (source, session) = take_request(vm, "no session")?;
         if session == 0 {
             state.push_fn(respond_to_send);

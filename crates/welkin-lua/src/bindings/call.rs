@@ -19,17 +19,26 @@ fn request(
     kind: u8,
     payload: Option<Payload>,
 ) -> Result<i32, LuaError> {
+    try_request(vm, to, state, kind, payload)?.ok_or_else(|| {
+        LuaError::new(format!("call to invalid address {}", address_text(state, to)))
+    })
+}
+
+/// As [`request`]; `None`: there is no such service.
+fn try_request(
+    vm: VmPtr,
+    to: Target,
+    state: State,
+    kind: u8,
+    payload: Option<Payload>,
+) -> Result<Option<i32>, LuaError> {
     let Some(payload) = payload else {
         too_large(vm, to);
         return Err(LuaError::new("call failed: the message is too large"));
     };
     let session = vm.next_session();
     let message = Message { source: vm.address(), session, kind, payload };
-    if deliver(vm, state, to, message) {
-        Ok(session)
-    } else {
-        Err(LuaError::new(format!("call to invalid address {}", address_text(state, to))))
-    }
+    Ok(deliver(vm, state, to, message).then_some(session))
 }
 
 fn address_text(state: State, to: Target) -> String {
@@ -72,7 +81,9 @@ lua_fn! {
             vm.trace_call(to.address(), b"call", state, 1);
         }
         let payload = payload_arg(state, 3)?;
-        let session = request(vm, state, to, kind, payload)?;
+        let Some(session) = try_request(vm, to, state, kind, payload)? else {
+            return Err(LuaError::new("call to invalid address"));
+        };
         state.set_top(0);
         Err(vm.block(state, session, Wait::Call(to.address()), answered_raw))
     }

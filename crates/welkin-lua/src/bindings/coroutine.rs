@@ -9,6 +9,7 @@
 use mlua_sys as ffi;
 
 use super::skynet::Entry;
+use crate::lazylib::Override;
 use crate::border::{LuaError, LuaResult};
 use crate::preempt;
 use crate::state::{Resumed, State};
@@ -16,11 +17,11 @@ use crate::vm::VmPtr;
 use crate::{lua_continuation, lua_fn};
 
 /// What replaces the standard functions, in the library `coroutine`.
-pub const OVERRIDES: &[Entry] = &[
-    (c"resume", resume),
-    (c"wrap", wrap),
-    (c"yield", yield_values),
-    (c"isyieldable", isyieldable),
+pub const OVERRIDES: &[Override] = &[
+    (c"coroutine", c"resume", resume),
+    (c"coroutine", c"wrap", wrap),
+    (c"coroutine", c"yield", yield_values),
+    (c"coroutine", c"isyieldable", isyieldable),
 ];
 
 lua_fn! {

@@ -73,7 +73,7 @@ lua_fn! {
             push_owned(state, address.to_string().into_bytes());
             return Ok(1);
         }
-        state.check_any(1);
+        state.set_top(1);
         state.push_tostring(1);
         Ok(1)
     }
@@ -90,6 +90,7 @@ lua_fn! {
     /// `skynet.getenv(key) -> text or nil`.
     fn getenv(call: &mut Call) -> LuaResult {
         let (vm, state) = (call.vm(), call.state);
+        state.set_top(1);
         match vm.node.env_get(state.check_text(1)) {
             Some(value) => push_owned(state, value),
             None => state.push_nil(),

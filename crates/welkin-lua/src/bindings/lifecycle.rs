@@ -143,6 +143,7 @@ lua_fn! {
         state.pop(1);
         state.push_value(1);
         state.raw_set_i(2, id.unwrap_or(0));
+        state.push_value(3);
         state.push_value(1);
         state.raw_set(2);
         Ok(0)
@@ -152,7 +153,7 @@ lua_fn! {
     fn dispatch_unknown_request(call: &mut Call) -> LuaResult {
         let mut vm = call.vm();
         let previous = vm.refs.unknown_request;
-        vm.refs.unknown_request = replace_handler(call.state, previous);
+        vm.refs.unknown_request = replace_handler(call.state, previous, unknown_request);
         Ok(1)
     }
 
@@ -160,8 +161,30 @@ lua_fn! {
     fn dispatch_unknown_response(call: &mut Call) -> LuaResult {
         let mut vm = call.vm();
         let previous = vm.refs.unknown_response;
-        vm.refs.unknown_response = replace_handler(call.state, previous);
+        vm.refs.unknown_response = replace_handler(call.state, previous, unknown_response);
         Ok(1)
+    }
+
+    /// What unknown requests get by default: `(session, source, ptr, size, protocol)`.
+    fn unknown_request(call: &mut Call) -> LuaResult {
+        let (vm, state) = (call.vm(), call.state);
+        let message = raw_message(state);
+        let mut line = b"Unknown request (".to_vec();
+        state.push_tostring(5);
+        line.extend_from_slice(state.text(-1).unwrap_or_default());
+        line.extend_from_slice(b"): ");
+        line.extend_from_slice(message.bytes());
+        vm.log(line);
+        Err(unknown_session(&message))
+    }
+
+    /// What unknown responses get by default: `(session, source, ptr, size)`.
+    fn unknown_response(call: &mut Call) -> LuaResult {
+        let message = raw_message(call.state);
+        let mut line = b"Response message : ".to_vec();
+        line.extend_from_slice(message.bytes());
+        call.vm().log(line);
+        Err(unknown_session(&message))
     }
 
     /// `skynet.dispatch_message(type, ptr, size, session, source)`: one message and what follows.
@@ -230,6 +253,21 @@ lua_continuation! {
     }
 }
 
+/// The message described by `(session, source, ptr, size)`.
+fn raw_message(state: State) -> Incoming {
+    Incoming {
+        kind: 0,
+        session: state.check_int(1) as i32,
+        source: Address(state.check_int(2) as u32),
+        ptr: state.to_userdata(3),
+        len: state.to_int(4).unwrap_or(0) as usize,
+    }
+}
+
+fn unknown_session(message: &Incoming) -> LuaError {
+    LuaError::plain(format!("Unknown session : {} from {:x}", message.session, message.source.0))
+}
+
 fn dispatched(mut vm: VmPtr, flow: Flow) -> LuaResult {
     if flow == Flow::Preempted {
         // Everything below can yield, or the hook would not have; so this thread gives way too.
@@ -250,11 +288,11 @@ fn push_traceback(state: State, of: State, level: c_int) {
     state.push_traceback(of, message, level);
 }
 
-fn replace_handler(state: State, previous: c_int) -> c_int {
+fn replace_handler(state: State, previous: c_int, default: ffi::lua_CFunction) -> c_int {
     state.set_top(1);
     let fresh = if state.type_of(1) == ffi::LUA_TNIL { 0 } else { state.make_ref() };
     if previous == 0 {
-        state.push_nil();
+        state.push_fn(default);
     } else {
         state.push_ref(previous);
         state.drop_ref(previous);
@@ -303,6 +341,9 @@ fn leave(mut vm: VmPtr) {
     rest.push(1);
     tell_launcher(vm, b"REMOVE", &rest);
 
+    for (source, session) in std::mem::take(&mut vm.unread) {
+        vm.answer_error(source, session);
+    }
     let all = vm.cos.all.len() as u32;
     for index in 0..all {
         let doing = vm.co(index).doing;

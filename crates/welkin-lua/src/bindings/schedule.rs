@@ -18,6 +18,9 @@ fn ticks_arg(state: State, index: c_int) -> i32 {
     {
         return leading_number(text) as i32;
     }
+    if state.type_of(index) != ffi::LUA_TNUMBER {
+        state.check_text(index);
+    }
     state.check_int(index) as i32
 }
 
@@ -61,7 +64,8 @@ fn sleep_for(mut vm: VmPtr, state: State, ticks: i32, token: c_int, what: Wait) 
     let session = vm.next_session();
     vm.co(index).token = token;
     state.set_top(0);
-    let blocked = vm.block(state, session, what, awake);
+    let then = if what == Wait::Sleep { awake } else { woken };
+    let blocked = vm.block(state, session, what, then);
     if !matches!(blocked, LuaError::Yield { .. }) {
         vm.free_token(index);
         return blocked;
@@ -88,8 +92,9 @@ lua_fn! {
     /// `skynet.timeout(ti, f) -> thread`: runs `f()` after `ti` ticks.
     fn timeout(call: &mut Call) -> LuaResult {
         let (mut vm, state) = (call.vm(), call.state);
-        let ticks = ticks_arg(state, 1);
         state.set_top(2);
+        let ticks = ticks_arg(state, 1);
+        state.remove(1);
         let index = prepare(vm, state, 1)?;
         let session = vm.next_session();
         vm.waits.sessions.insert(session, Waiter { coroutine: index, wait: Wait::Timer });
@@ -100,6 +105,7 @@ lua_fn! {
 
     /// `skynet.sleep(ti[, token]) -> nothing or "BREAK"`.
     fn sleep(call: &mut Call) -> LuaResult {
+        call.state.set_top(2);
         let ticks = ticks_arg(call.state, 1);
         Err(sleep_for(call.vm(), call.state, ticks, 2, Wait::Sleep))
     }
@@ -145,22 +151,33 @@ lua_fn! {
 }
 
 lua_continuation! {
-    /// After `sleep` and `wait`.
+    /// After `sleep`.
     fn awake(call: &mut Call, _session: isize) -> LuaResult {
-        let (mut vm, state) = (call.vm(), call.state);
-        let Some(index) = vm.running() else { return Ok(0) };
-        vm.free_token(index);
-        if let Some(tag) = vm.tag() {
-            vm.trace_line(&tag, "resume");
-        }
-        match std::mem::take(&mut vm.waits.woken) {
+        match wake_up(call.vm()) {
             Woken::Break => {
-                state.push_lit(c"BREAK");
+                call.state.push_lit(c"BREAK");
                 Ok(1)
             }
             Woken::Answered | Woken::Failed => Ok(0),
         }
     }
+
+    /// After `wait`.
+    fn woken(call: &mut Call, _session: isize) -> LuaResult {
+        wake_up(call.vm());
+        Ok(0)
+    }
+}
+
+/// The running coroutine sleeps no more; how its sleep ended.
+fn wake_up(mut vm: VmPtr) -> Woken {
+    if let Some(index) = vm.running() {
+        vm.free_token(index);
+    }
+    if let Some(tag) = vm.tag() {
+        vm.trace_line(&tag, "resume");
+    }
+    std::mem::take(&mut vm.waits.woken)
 }
 
 /// Whether coroutine `index` waits or has not begun.

@@ -118,6 +118,11 @@ pub fn push_class(vm: VmPtr, state: State, index: c_int) -> Result<u8, LuaError>
     state.push_ref(vm.refs.proto);
     state.push_value(index);
     if state.raw_get(-2) != ffi::LUA_TTABLE {
+        if !vm.protocols_full {
+            state.pop(2);
+            super::skynet::fill_protocols(vm, state);
+            return push_class(vm, state, index);
+        }
         return Err(LuaError::new("attempt to index a nil value (local 'p')"));
     }
     state.raw_get_lit(-1, c"id");

@@ -17,7 +17,10 @@ lua_fn! {
         let (mut vm, state) = (call.vm(), call.state);
         state.set_top(1);
         match state.type_of(1) {
-            ffi::LUA_TNIL => state.push_int(vm.waits.sessions.len() as i64),
+            ffi::LUA_TNIL => {
+                let waiting = vm.waits.sessions.values().filter(|w| w.wait != Wait::Broken);
+                state.push_int(waiting.count() as i64);
+            },
             ffi::LUA_TTABLE => {
                 fill(vm, state);
                 return Ok(0);

@@ -7,7 +7,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::message::Message;
+use crate::message::{Address, Message};
 use crate::node::Node;
 use crate::os;
 use crate::preempt;
@@ -198,7 +198,7 @@ impl Loop {
             || sched.driver.wake(),
         );
         if let Sleep::Lead { until } = slept {
-            sched.driver.poll(&self.node, timeout_until(until));
+            self.poll(timeout_until(until));
             sched.idle.led();
         }
         self.wake_up();
@@ -266,10 +266,17 @@ impl Loop {
         if !self.sched().idle.try_look() {
             return;
         }
-        self.sched().driver.poll(&self.node, Some(Duration::ZERO));
+        self.poll(Some(Duration::ZERO));
         self.sched().idle.looked();
         self.now_ns = os::monotonic_ns();
         self.share();
+    }
+
+    /// A panic in the driver must not cost the worker.
+    fn poll(&self, timeout: Option<Duration>) {
+        self.node.guarded(Address::NONE, "while sockets were polled", || {
+            self.sched().driver.poll(&self.node, timeout);
+        });
     }
 
     /// After timers or sockets have put services on the own queue: others may help with all but one.

@@ -8,9 +8,9 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,15 +82,21 @@ pub fn welkin(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the program to its end.
+/// Runs the program to its end; its exit status (-1: a signal), standard output and error.
 pub fn output(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = welkin(folder, arguments).output().expect("welkin starts");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+    let child = welkin(folder, arguments).spawn().expect("welkin starts");
+    let id = child.id();
+    let (ended, watched) = channel::<()>();
+    thread::spawn(move || {
+        if watched.recv_timeout(Duration::from_secs(PATIENCE_S)) == Err(RecvTimeoutError::Timeout) {
+            signal(id, "KILL");
+        }
+    });
+    let output = child.wait_with_output().expect("it is our child");
+    drop(ended);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let status = output.status.code().unwrap_or(-1);
+    (status, text(&output.stdout), text(&output.stderr))
 }
 
 /// A running node; killed at the end of the test.
@@ -124,11 +130,10 @@ impl Node {
 
     /// `None`: nothing came in this time. `Some(None)`: the output is closed.
     pub fn line_within(&mut self, limit: Duration) -> Option<Option<String>> {
-        use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
         match self.lines.recv_timeout(limit) {
             Ok(line) => Some(Some(line)),
-            Err(Disconnected) => Some(None),
-            Err(Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(None),
+            Err(RecvTimeoutError::Timeout) => None,
         }
     }
 
