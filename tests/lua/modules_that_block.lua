@@ -3,7 +3,7 @@
 local skynet = require "skynet"
 local check = require "check"
 
--- Modules made here, by a searcher of their own; a global `LOG` tells what ran.
+-- The modules; a global `LOG` tells what ran.
 local sources = {
 	slow = [[
 		local skynet = require "skynet"

@@ -1,6 +1,5 @@
 //! What other threads do to a Lua service while it runs: signals, kill, the question where it is.
 
-use std::ffi::CStr;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use mlua_sys as ffi;
@@ -94,7 +93,7 @@ impl Control for LuaControl {
     }
 }
 
-/// `file:line` of the function at `level`: `None` above the stack, `Some(None)` for one without lines.
+/// `@file:line` of the function at `level`: `None` above the stack, `Some(None)` for one without lines.
 pub fn position(of: State, level: i32) -> Option<Option<String>> {
     let mut record = std::mem::MaybeUninit::<ffi::lua_Debug>::zeroed();
     // SAFETY: the record is filled by lua_getstack before lua_getinfo reads it; the texts are copied
@@ -108,8 +107,8 @@ pub fn position(of: State, level: i32) -> Option<Option<String>> {
         if record.currentline < 0 {
             return Some(None);
         }
-        let source = CStr::from_ptr(record.short_src.as_ptr()).to_string_lossy();
-        Some(Some(format!("{source}:{}", record.currentline)))
+        let source = std::slice::from_raw_parts(record.source.cast::<u8>(), record.srclen);
+        Some(Some(format!("{}:{}", String::from_utf8_lossy(source), record.currentline)))
     }
 }
 
@@ -130,6 +129,6 @@ pub fn note_position(vm: VmPtr, state: State) {
     if let Some(Some(at)) = position(state, 0)
         && let Some(mut place) = vm.control.position.try_lock()
     {
-        *place = at;
+        *place = at.trim_start_matches('@').to_string();
     }
 }

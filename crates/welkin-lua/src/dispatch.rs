@@ -202,6 +202,9 @@ impl VmPtr {
 
     /// Puts handler, session, source and the unpacked values on `state`; the number of arguments.
     fn prepare(self, state: State, message: &Incoming) -> Result<i32, Refused> {
+        if message.kind == kind::DEBUG && !self.protocols_full {
+            crate::bindings::skynet::fill_protocols(self, state);
+        }
         state.push_ref(self.refs.proto);
         if state.raw_get_i(-1, message.kind.into()) != ffi::LUA_TTABLE {
             return Err(Refused::NoProtocol);
@@ -236,24 +239,26 @@ impl VmPtr {
     /// The program's own `unpack`, under pcall on the main thread. The stack is [dispatch, unpack].
     fn custom_unpack(self, state: State, message: &Incoming) -> Result<i32, Refused> {
         let main = self.main;
+        main.push_fn(lifecycle::error_traceback);
         let base = main.top();
         state.move_to(main, 1);
         state.push_int(message.session.into());
         state.push_int(message.source.0.into());
         main.push_light(message.ptr);
         main.push_int(message.len as i64);
-        let status = main.pcall(2, ffi::LUA_MULTRET, 0);
+        let status = main.pcall(2, ffi::LUA_MULTRET, base);
         let results = main.top() - base;
         if status != ffi::LUA_OK {
             let text = self.error_value_text();
-            main.set_top(base);
+            main.set_top(base - 1);
             return Err(Refused::Unpack(text));
         }
         if !state.check_stack(results + 8) {
-            main.set_top(base);
+            main.set_top(base - 1);
             return Err(Refused::Unpack(b"stack overflow: too many values".to_vec()));
         }
         main.move_to(state, results);
+        main.set_top(base - 1);
         Ok(results)
     }
 

@@ -52,8 +52,9 @@ impl LuaService {
         let state = vm.main;
         match crate::loader::prepare(vm, message.payload.as_bytes()) {
             Ok(args) => self.run_main(vm, args),
-            Err(text) => {
+            Err(mut text) => {
                 state.set_top(0);
+                text.extend_from_slice(b"\nstack traceback:\n\t[C]: in ?");
                 crate::loader::failed(vm, &text);
                 Flow::Done
             }

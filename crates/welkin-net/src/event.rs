@@ -11,6 +11,8 @@ use std::ptr;
 
 use welkin_runtime::{Address, Message, Node, Payload, kind};
 
+use crate::raw;
+
 /// Bytes were read; `ud` counts them, `buffer` has them.
 pub const DATA: i32 = 1;
 /// Connected, started, resumed, listening or bound; for a listener `ud` is the port.
@@ -58,6 +60,23 @@ pub fn decode(bytes: &[u8]) -> Option<Event<'_>> {
         buffer: ptr::with_exposed_provenance_mut(usize::from_ne_bytes(*pointer)),
         text,
     })
+}
+
+/// The bytes that a DATA or UDP event carries; none for other events, and none for a payload that only
+/// looks like an event: any service may send another one a SOCKET message of its own making, so only a
+/// buffer that travels with this very payload is looked into.
+pub fn data(payload: &Payload) -> &[u8] {
+    match decode(payload.as_bytes()) {
+        Some(Event {
+            kind: DATA | UDP,
+            ud,
+            buffer,
+            ..
+        }) if !buffer.is_null() && buffer == payload.attached_ptr().cast() => {
+            raw::attached(payload, usize::try_from(ud).unwrap_or(0))
+        }
+        _ => &[],
+    }
 }
 
 /// Posts an event without data. If `to` is gone the event is dropped.
@@ -119,6 +138,17 @@ mod tests {
             (UDP, 7, 3, &b"from"[..])
         );
         assert_eq!(event.buffer.cast_const(), data.as_ptr());
+    }
+
+    #[test]
+    fn only_data_that_travels_with_the_event_is_read() {
+        let bytes = Payload::copy_from(b"abc");
+        let honest = encode(DATA, 7, 3, bytes.as_ptr(), b"").attach(bytes);
+        assert_eq!(data(&honest), b"abc");
+        let forged = encode(DATA, 7, 3, ptr::without_provenance(0x1000), b"");
+        assert_eq!(data(&forged), b"");
+        assert_eq!(data(&Payload::copy_from(b"short")), b"");
+        assert_eq!(data(&encode(CLOSE, 7, 3, ptr::null(), b"")), b"");
     }
 
     #[test]

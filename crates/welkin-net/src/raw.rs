@@ -48,6 +48,14 @@ pub(crate) fn empty_payload() -> Payload {
     unsafe { Payload::from_raw(Malloced::new(1).into_raw(1, 1), 0) }
 }
 
+/// The buffer attached to the payload of an event, of which the caller has read that it is not null
+/// and has `len` bytes.
+pub(crate) fn attached(event: &Payload, len: usize) -> &[u8] {
+    // SAFETY: the buffer lives as long as the payload, which is borrowed. Only `event::tell_data`
+    // attaches one to a payload that reads as an event, and writes the buffer's own length into it.
+    unsafe { std::slice::from_raw_parts(event.attached_ptr().cast_const().cast(), len) }
+}
+
 /// A `malloc`ed block that is freed on the way out of an error.
 struct Malloced(*mut libc::c_void);
 

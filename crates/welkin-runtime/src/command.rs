@@ -37,7 +37,12 @@ impl Node {
     }
 
     /// The commands that need a parameter.
-    fn command_with(self: &Arc<Self>, caller: &Slot, command: &[u8], param: &[u8]) -> Option<Vec<u8>> {
+    fn command_with(
+        self: &Arc<Self>,
+        caller: &Slot,
+        command: &[u8],
+        param: &[u8],
+    ) -> Option<Vec<u8>> {
         match command {
             b"TIMEOUT" => {
                 // A C int: larger numbers wrap.
@@ -85,7 +90,8 @@ impl Node {
             self.complain(caller, b"Can't register global name ", name, b" in C");
             return None;
         };
-        self.name_register(local, caller.address()).then(|| local.to_vec())
+        self.name_register(local, caller.address())
+            .then(|| local.to_vec())
     }
 
     fn cmd_name(&self, caller: &Slot, param: &[u8]) -> Option<Vec<u8>> {
@@ -166,7 +172,9 @@ impl Node {
             None => (param, 0),
         };
         // A name may have blanks; the whole text is tried first.
-        let whole = param.strip_prefix(b".").and_then(|name| self.name_query(name));
+        let whole = param
+            .strip_prefix(b".")
+            .and_then(|name| self.name_query(name));
         let address = match whole {
             Some(address) => address,
             None => self.to_address(caller, head),

@@ -40,6 +40,7 @@ pub use node::{Node, NodeBuilder};
 pub use payload::{Payload, PayloadBuf};
 pub use sched::handover::blocking;
 pub use service::{
-    Context, Control, Driver, Flow, LaunchError, Module, NewService, Remote, Service, Tap, TapFactory,
+    Context, Control, Driver, Flow, LaunchError, Module, NewService, Remote, Service, Tap,
+    TapFactory,
 };
 pub use slot::Slot;

@@ -103,7 +103,7 @@ impl Node {
     pub fn kill(&self, address: Address) -> bool {
         let killed = self.retire(address);
         let monitor = self.monitor_address();
-        if killed && !monitor.is_none() {
+        if !monitor.is_none() {
             drop(self.post(monitor, Message::bare(address, 0, kind::CLIENT)));
         }
         killed
@@ -144,7 +144,10 @@ impl Node {
         if !self.aborting.load(Ordering::SeqCst) || self.alive.load(Ordering::SeqCst) > 1 {
             return;
         }
-        let logger = self.names.query(b"logger").and_then(|logger| self.slot(logger));
+        let logger = self
+            .names
+            .query(b"logger")
+            .and_then(|logger| self.slot(logger));
         if let Some(logger) = logger.filter(|logger| logger.counts) {
             logger.set_last_words();
             self.retire(logger.address());
@@ -220,7 +223,10 @@ impl Node {
                 let started = self.sched.handover.find_thread(self, index);
                 // Services may have come to their end while the workers start.
                 let needed = !self.sched.is_stopped();
-                assert!(started || !needed, "no thread for worker {index}: see the limits of the system");
+                assert!(
+                    started || !needed,
+                    "no thread for worker {index}: see the limits of the system"
+                );
             }
             self.sched.wait_for_stop();
             self.sched.handover.join();

@@ -304,8 +304,11 @@ mod loom_tests {
                 })
                 .collect();
             let work = {
-                let (mailbox, queued, handled) =
-                    (Arc::clone(&mailbox), Arc::clone(&queued), Arc::clone(&handled));
+                let (mailbox, queued, handled) = (
+                    Arc::clone(&mailbox),
+                    Arc::clone(&queued),
+                    Arc::clone(&handled),
+                );
                 move || {
                     while queued
                         .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire)

@@ -102,7 +102,10 @@ impl Payload {
     /// Ties `other` to this payload: it is freed with it when the message is dropped unseen. Socket
     /// events use this for their data, whose pointer stands in the bytes.
     pub fn attach(mut self, other: Payload) -> Self {
-        debug_assert!(other.attached.is_null(), "an attached buffer has none itself");
+        debug_assert!(
+            other.attached.is_null(),
+            "an attached buffer has none itself"
+        );
         let (data, _) = other.into_raw();
         // SAFETY: what was attached before is owned by this value, and the field is replaced below.
         unsafe { libc::free(self.attached) };
@@ -260,13 +263,20 @@ impl PayloadBuf {
     #[cold]
     fn grow(&mut self, more: usize) {
         let needed = self.len.checked_add(more).expect("buffer size overflows");
-        self.reallocate(needed.max(self.capacity.saturating_mul(2)).max(FIRST_CAPACITY));
+        self.reallocate(
+            needed
+                .max(self.capacity.saturating_mul(2))
+                .max(FIRST_CAPACITY),
+        );
     }
 
     fn reallocate(&mut self, capacity: usize) {
         // SAFETY: `data` is null or ours from `malloc`/`realloc`; it is replaced by the result.
         let data = unsafe { libc::realloc(self.data.cast(), capacity) };
-        assert!(!data.is_null(), "out of memory: {capacity} bytes for a message");
+        assert!(
+            !data.is_null(),
+            "out of memory: {capacity} bytes for a message"
+        );
         self.data = data.cast();
         self.capacity = capacity;
     }
@@ -288,7 +298,10 @@ impl Drop for PayloadBuf {
 fn allocate(bytes: usize) -> *mut u8 {
     // SAFETY: no precondition.
     let data = unsafe { libc::malloc(bytes) };
-    assert!(!data.is_null(), "out of memory: {bytes} bytes for a message");
+    assert!(
+        !data.is_null(),
+        "out of memory: {bytes} bytes for a message"
+    );
     data.cast()
 }
 

@@ -143,7 +143,10 @@ impl Node {
     pub(crate) fn answer_error(&self, dead: Address, message: &Message) {
         if !message.source.is_none() {
             // Who asked may be gone itself.
-            drop(self.post(message.source, Message::bare(dead, message.session, kind::ERROR)));
+            drop(self.post(
+                message.source,
+                Message::bare(dead, message.session, kind::ERROR),
+            ));
         }
     }
 
@@ -223,7 +226,8 @@ mod tests {
     #[test]
     fn refusals_are_told_once_a_minute_with_their_count() {
         let refusals = Refusals::default();
-        let told = [0, 1, 2, REFUSALS_NS, REFUSALS_NS + 1].map(|now| refusals.count(Address(1), now));
+        let told =
+            [0, 1, 2, REFUSALS_NS, REFUSALS_NS + 1].map(|now| refusals.count(Address(1), now));
         assert_eq!(told, [Some(1), None, None, Some(3), None]);
     }
 }

@@ -149,7 +149,8 @@ impl Slot {
     }
 
     pub(crate) fn set_taken(&self, taken: usize) {
-        self.taken.store(u32::try_from(taken).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.taken
+            .store(u32::try_from(taken).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// Its worker has measured a part of the current message.
@@ -219,7 +220,8 @@ mod tests {
     fn sessions_begin_again_at_one() {
         let slot = Slot::new(Address(1), true);
         assert_eq!(slot.next_session(), 1);
-        slot.session.store(i32::MAX.cast_unsigned() - 1, Ordering::Relaxed);
+        slot.session
+            .store(i32::MAX.cast_unsigned() - 1, Ordering::Relaxed);
         assert_eq!(slot.next_session(), i32::MAX);
         assert_eq!(slot.next_session(), 1);
         slot.session.store(u32::MAX, Ordering::Relaxed);

@@ -122,11 +122,23 @@ mod tests {
     #[test]
     fn numbers_ascend_and_begin_again_passing_over_those_in_use() {
         let table = Table::new(1);
-        assert_eq!(*table.insert(|address| address).unwrap(), Address(0x0100_0001));
+        assert_eq!(
+            *table.insert(|address| address).unwrap(),
+            Address(0x0100_0001)
+        );
         table.last.store(0x00ff_fffe, Ordering::Relaxed);
-        assert_eq!(*table.insert(|address| address).unwrap(), Address(0x01ff_ffff));
-        assert_eq!(*table.insert(|address| address).unwrap(), Address(0x0100_0002));
+        assert_eq!(
+            *table.insert(|address| address).unwrap(),
+            Address(0x01ff_ffff)
+        );
+        assert_eq!(
+            *table.insert(|address| address).unwrap(),
+            Address(0x0100_0002)
+        );
         table.remove(Address(0x0100_0002));
-        assert_eq!(table.addresses(), [Address(0x0100_0001), Address(0x01ff_ffff)]);
+        assert_eq!(
+            table.addresses(),
+            [Address(0x0100_0001), Address(0x01ff_ffff)]
+        );
     }
 }

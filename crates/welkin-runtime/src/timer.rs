@@ -85,7 +85,9 @@ mod tests {
             timers.set(&clock, tick, Address(1), session);
         }
         let mut fired = Vec::new();
-        timers.fire(&clock, clock.tick_start_ns(8), |_, session| fired.push(session));
+        timers.fire(&clock, clock.tick_start_ns(8), |_, session| {
+            fired.push(session)
+        });
         assert_eq!(fired, [2, 5, 1, 3]);
         assert_eq!(timers.next_ns(), clock.tick_start_ns(9));
     }

@@ -5,9 +5,12 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use support::{closure, launch, launch_service, logger, next, recorder, register, send, signal, start, stop};
+use support::{
+    closure, launch, launch_service, logger, next, recorder, register, send, signal, start, stop,
+};
 use welkin_runtime::{
-    Address, Context, Control, Flow, LaunchError, Message, Module, NewService, Node, Tap, TapFactory, kind,
+    Address, Context, Control, Flow, LaunchError, Message, Module, NewService, Node, Tap,
+    TapFactory, kind,
 };
 
 #[test]
@@ -162,7 +165,11 @@ fn a_killed_service_that_is_preempted_finishes_or_is_dropped() {
     let mut slices = 0;
     service.resume = Box::new(move |_| {
         slices += 1;
-        if slices < 10 { Flow::Preempted } else { Flow::Done }
+        if slices < 10 {
+            Flow::Preempted
+        } else {
+            Flow::Done
+        }
     });
     service.ended = Box::new(move || done.send("finished").unwrap());
     let finishes = launch_service(&node, service, None);
@@ -246,7 +253,10 @@ fn commands_answer_as_in_skynet() {
     assert_eq!(next(&told), (Address(10), 0, kind::CLIENT, Vec::new()));
     assert_eq!(next(&told), (caller_address, 0, kind::CLIENT, Vec::new()));
     stop(&node, running);
-    let lines: Vec<String> = lines.try_iter().filter(|line| !line.contains("LAUNCH test")).collect();
+    let lines: Vec<String> = lines
+        .try_iter()
+        .filter(|line| !line.contains("LAUNCH test"))
+        .collect();
     let expected = [
         "[:0000000a] LAUNCH mod  a b",
         "[:00000003] error: Can't register global name ME in C",
@@ -270,7 +280,11 @@ fn a_signal_reaches_the_control_of_a_service() {
     }
     let node = Node::builder().build();
     let (sent, received) = signal();
-    let address = launch_service(&node, closure(|_, _| Flow::Done), Some(Arc::new(Signals(sent))));
+    let address = launch_service(
+        &node,
+        closure(|_, _| Flow::Done),
+        Some(Arc::new(Signals(sent))),
+    );
     let slot = node.slot(address).unwrap();
     node.name_register(b"me", address);
     for param in [":1", ":1 0x10", ".me", ".me 010", ":2 1"] {
@@ -314,6 +328,9 @@ fn a_dump_sees_messages_before_they_are_handled() {
     assert_eq!(next(&seen), "closed");
     stop(&node, running);
     let lines: Vec<String> = lines.try_iter().skip(1).collect();
-    let expected = ["[:00000002] Open log file 00000002.log", "[:00000002] Close log file :00000002"];
+    let expected = [
+        "[:00000002] Open log file 00000002.log",
+        "[:00000002] Close log file :00000002",
+    ];
     assert_eq!(lines, expected);
 }

@@ -114,7 +114,13 @@ fn a_ring_passes_its_tokens_on() {
             match left {
                 0 => done.send(()).unwrap(),
                 left => {
-                    send(cx.node, Address::NONE, next_member, 0, &(left - 1).to_le_bytes());
+                    send(
+                        cx.node,
+                        Address::NONE,
+                        next_member,
+                        0,
+                        &(left - 1).to_le_bytes(),
+                    );
                 }
             }
             Flow::Done
@@ -163,7 +169,10 @@ fn a_full_mailbox_refuses_requests_but_not_responses() {
         assert!(send(&node, caller, busy, session, b""));
     }
     send(&node, caller, busy, 0, b"");
-    assert!(node.post(busy, Message::bare(caller, 9, kind::RESPONSE)).is_ok());
+    assert!(
+        node.post(busy, Message::bare(caller, 9, kind::RESPONSE))
+            .is_ok()
+    );
     let running = start(&node);
     assert_eq!(next(&answers), (busy, 5, kind::ERROR, Vec::new()));
     assert_eq!(next(&answers), (busy, 6, kind::ERROR, Vec::new()));
@@ -178,7 +187,10 @@ fn timers_fire_by_deadline_then_in_the_order_of_setting() {
     let (timed, answers) = recorder(&node);
     let slot = node.slot(timed).unwrap();
     let ticks = [3, 1, 2, 1, 0, 3, -1, 1];
-    let sessions: Vec<i32> = ticks.iter().map(|&ticks| node.timeout(&slot, ticks)).collect();
+    let sessions: Vec<i32> = ticks
+        .iter()
+        .map(|&ticks| node.timeout(&slot, ticks))
+        .collect();
     assert_eq!(sessions, [1, 2, 3, 4, 5, 6, 7, 8]);
     let running = start(&node);
     let fired: Vec<i32> = ticks.iter().map(|_| next(&answers).1).collect();
@@ -195,7 +207,10 @@ fn a_timer_never_fires_early_and_wakes_a_sleeping_node() {
     for ticks in [4, 1, 7, 2] {
         let before = Node::hpc();
         let session = node.timeout(&slot, ticks);
-        assert_eq!(next(&answers), (Address::NONE, session, kind::RESPONSE, Vec::new()));
+        assert_eq!(
+            next(&answers),
+            (Address::NONE, session, kind::RESPONSE, Vec::new())
+        );
         assert!(Node::hpc() - before > i64::from(ticks - 1) * 10_000_000);
     }
     stop(&node, running);
@@ -221,7 +236,9 @@ fn other_nodes_are_reached_through_the_remote_hook() {
     struct Hook(std::sync::mpsc::Sender<(Vec<u8>, i32)>);
     impl Remote for Hook {
         fn post(&self, _: &Node, to: Address, message: Message) {
-            self.0.send((to.to_string().into_bytes(), message.session)).unwrap();
+            self.0
+                .send((to.to_string().into_bytes(), message.session))
+                .unwrap();
         }
         fn post_name(&self, _: &Node, name: &[u8], message: Message) {
             self.0.send((name.to_vec(), message.session)).unwrap();
@@ -233,10 +250,22 @@ fn other_nodes_are_reached_through_the_remote_hook() {
     assert!(!send(&node, Address::NONE, there, 1, b"no hook yet"));
     node.set_remote(Arc::new(Hook(sent)));
     assert!(send(&node, Address::NONE, there, 2, b""));
-    assert!(!send(&node, Address::NONE, Address(2), 3, b"local and unknown"));
+    assert!(!send(
+        &node,
+        Address::NONE,
+        Address(2),
+        3,
+        b"local and unknown"
+    ));
     let name = b"A_NAME_OF_MORE_THAN_16_BYTES";
-    assert!(node.post_name(name, Message::bare(Address::NONE, 4, kind::LUA)).is_ok());
-    assert!(node.post(there, Message::bare(Address::NONE, 5, kind::SYSTEM)).is_err());
+    assert!(
+        node.post_name(name, Message::bare(Address::NONE, 4, kind::LUA))
+            .is_ok()
+    );
+    assert!(
+        node.post(there, Message::bare(Address::NONE, 5, kind::SYSTEM))
+            .is_err()
+    );
     assert_eq!(next(&received), (b":02000001".to_vec(), 2));
     assert_eq!(next(&received), (name[..16].to_vec(), 4));
 }

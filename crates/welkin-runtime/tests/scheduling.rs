@@ -252,7 +252,8 @@ fn accounting_sees_the_time_of_messages() {
         while cx.slot.message_cpu_ns() < 3_000_000 {
             std::hint::spin_loop();
         }
-        done.send((cx.slot.messages(), cx.slot.mailbox_len(), cx.slot.cpu_ns())).unwrap();
+        done.send((cx.slot.messages(), cx.slot.mailbox_len(), cx.slot.cpu_ns()))
+            .unwrap();
         Flow::Done
     });
     for _ in 0..3 {

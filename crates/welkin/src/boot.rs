@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::daemon::{self, Daemon, Role};
 use crate::dump::Dumps;
 use crate::failure::{FAILED, Failure};
+use crate::gate::GateModule;
 use crate::harbor::HarborModule;
 use crate::logger::{LoggerModule, Writers};
 use crate::os;
@@ -89,6 +90,7 @@ fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, 
     let writers = Arc::new(Writers::default());
     node.register_module("logger", Arc::new(LoggerModule(Arc::clone(&writers))));
     node.register_module("harbor", Arc::new(HarborModule::default()));
+    node.register_module("gate", Arc::new(GateModule(Arc::clone(&net))));
     welkin_lua::register(&node, lua_options(config), net);
     signals::handle(&node, &writers)
         .map_err(|error| Failure::new(FAILED, format_args!("cannot handle signals: {error}")))?;

@@ -13,6 +13,7 @@ pub mod config;
 mod daemon;
 mod dump;
 mod failure;
+mod gate;
 mod harbor;
 mod logger;
 pub mod os;

@@ -110,6 +110,9 @@ fn unpacks_natively(state: State) -> bool {
 /// The answer that just came, or the error that came instead.
 #[inline]
 fn take_answer(mut vm: VmPtr) -> Result<(usize, usize), LuaError> {
+    if let Some(tag) = vm.tag() {
+        vm.trace_line(&tag, "resume");
+    }
     match std::mem::take(&mut vm.waits.woken) {
         Woken::Answered => Ok(vm.waits.answer),
         Woken::Failed | Woken::Break => Err(LuaError::new("call failed")),

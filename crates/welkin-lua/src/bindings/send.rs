@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use mlua_sys as ffi;
-use welkin_runtime::{Address, Message, Payload, PayloadBuf};
+use welkin_runtime::{Address, Message, Payload};
 
 use super::seri;
 use crate::border::{LuaError, LuaResult};
@@ -156,15 +156,7 @@ pub fn pack_by_class(vm: VmPtr, state: State, first: c_int) -> Result<Option<Pay
 /// Packs the values from `first` to the top.
 #[inline]
 pub fn pack_values(_vm: VmPtr, state: State, first: c_int) -> Result<Payload, LuaError> {
-    // Not dropped when a `__pairs` leaves by longjmp: pack_stack has moved the bytes away by then.
-    let mut out = std::mem::ManuallyDrop::new(PayloadBuf::new());
-    // SAFETY: Lua's running thread, and the buffer outlives the call.
-    let packed = unsafe { seri::pack_stack(state.ptr(), first, &raw mut *out) };
-    let out = std::mem::ManuallyDrop::into_inner(out);
-    match packed {
-        Ok(()) => Ok(out.finish()),
-        Err(error) => Err(LuaError::new(error.to_string())),
-    }
+    seri::pack_payload(state, first).map_err(|error| LuaError::new(error.to_string()))
 }
 
 /// Says that a message was too large; the result of such a send.
@@ -194,10 +186,6 @@ lua_fn! {
         let (vm, state) = (call.vm(), call.state);
         state.check_any(2);
         let kind = push_class(vm, state, 2)?;
-        if vm.tracing_call() {
-            let to = target(vm, state, 1)?;
-            vm.trace_call(to.address(), b"send", state, 1);
-        }
         let payload = pack_by_class(vm, state, 3)?;
         let to = target(vm, state, 1)?;
         let source = vm.address();

@@ -19,10 +19,9 @@ mod unpack;
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::fmt::{self, Display, Write};
-use std::mem::ManuallyDrop;
 
 use mlua_sys as ffi;
-use welkin_runtime::PayloadBuf;
+use welkin_runtime::{Payload, PayloadBuf};
 
 use crate::border::{LuaError, LuaResult};
 use crate::lua_fn;
@@ -30,6 +29,9 @@ use crate::state::State;
 
 pub use pack::{PackError, pack_stack};
 pub use unpack::{UnpackError, unpack_to_stack};
+
+/// Packed values up to this size are copied from the scratch; larger ones take its memory along.
+const COPIED_BYTES_MAX: usize = 2048;
 
 /// Bytes a thread keeps between two calls of `packstring`.
 const SCRATCH_BYTES_MAX: usize = 64 * 1024;
@@ -40,19 +42,27 @@ thread_local! {
     static SCRATCH: UnsafeCell<PayloadBuf> = const { UnsafeCell::new(PayloadBuf::new()) };
 }
 
+/// Packs the values from `first` to the top into a message's payload. What fits into the thread's
+/// scratch is copied out exactly, so that a queue of small messages takes little memory.
+pub fn pack_payload(state: State, first: c_int) -> Result<Payload, PackError> {
+    let scratch = SCRATCH.with(UnsafeCell::get);
+    // SAFETY: Lua's running thread; nested use of the scratch as in `packstring`.
+    unsafe {
+        pack_stack(state.ptr(), first, scratch)?;
+        if (*scratch).len() <= COPIED_BYTES_MAX {
+            return Ok(Payload::copy_from((*scratch).as_slice()));
+        }
+        Ok(std::mem::replace(&mut *scratch, PayloadBuf::new()).finish())
+    }
+}
+
 lua_fn! {
     /// `pack(...) -> lightuserdata, integer`: the values in memory that the program now owns.
     fn pack(call: &mut Call) -> LuaResult {
-        // Not dropped when user code in `pack_stack` leaves by longjmp; it is empty then.
-        let mut buffer = ManuallyDrop::new(PayloadBuf::new());
-        // SAFETY: Lua's running thread, and the buffer outlives the call.
-        let packed = unsafe { pack_stack(call.L, 1, &raw mut *buffer) };
-        let buffer = ManuallyDrop::into_inner(buffer);
-        if let Err(error) = packed {
-            drop(buffer);
-            return raise(call.state, &error);
-        }
-        let (mut data, size) = buffer.finish().into_raw();
+        let (mut data, size) = match pack_payload(call.state, 1) {
+            Ok(payload) => payload.into_raw(),
+            Err(error) => return raise(call.state, &error),
+        };
         if data.is_null() {
             // No values: programs see a pointer all the same, one that can be sent or freed.
             // SAFETY: no precondition.

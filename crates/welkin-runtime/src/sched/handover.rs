@@ -94,7 +94,8 @@ impl Handover {
         let Some(seat) = seats.returning.pop_front() else {
             return false;
         };
-        self.returning.store(seats.returning.len(), Ordering::Relaxed);
+        self.returning
+            .store(seats.returning.len(), Ordering::Relaxed);
         drop(seats);
         seat.give(index);
         true
@@ -145,7 +146,8 @@ impl Handover {
                 return None;
             }
             seats.returning.push_back(Arc::clone(seat));
-            self.returning.store(seats.returning.len(), Ordering::Relaxed);
+            self.returning
+                .store(seats.returning.len(), Ordering::Relaxed);
         }
         node.sched.wake_any();
         seat.wait()

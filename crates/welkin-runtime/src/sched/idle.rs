@@ -297,7 +297,9 @@ mod loom_tests {
                     }
                     return item;
                 }
-                let slept = self.idle.sleep(|| !self.queue.is_empty(), || NEVER, || self.poll.wake());
+                let slept =
+                    self.idle
+                        .sleep(|| !self.queue.is_empty(), || NEVER, || self.poll.wake());
                 if let Sleep::Lead { .. } = slept {
                     self.poll.wait();
                     self.idle.led();
@@ -333,7 +335,10 @@ mod loom_tests {
                 .collect();
             node.push(1);
             node.push(2);
-            let sum: u32 = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
+            let sum: u32 = workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap())
+                .sum();
             assert_eq!(sum, 3);
         });
     }

@@ -150,7 +150,10 @@ impl Sched {
 
     /// Whether a worker that goes to sleep would miss something.
     pub(crate) fn has_work(&self) -> bool {
-        self.has_fast_work() || !self.slow.is_empty() || self.handover.is_wanted() || self.is_stopped()
+        self.has_fast_work()
+            || !self.slow.is_empty()
+            || self.handover.is_wanted()
+            || self.is_stopped()
     }
 
     fn has_fast_work(&self) -> bool {

@@ -234,7 +234,8 @@ impl<'a> Watch<'a> {
         let slice = match (slow, waiting) {
             (None, _) => 0,
             (Some(true), Waiting { fast: true, .. }) => SLICE_SLOW_NS,
-            (Some(false), Waiting { fast: true, .. }) | (Some(true), Waiting { slow: true, .. }) => short,
+            (Some(false), Waiting { fast: true, .. })
+            | (Some(true), Waiting { slow: true, .. }) => short,
             (Some(false), Waiting { slow: true, .. }) => preempt_ns,
             _ => return,
         };
@@ -254,8 +255,11 @@ impl<'a> Watch<'a> {
     fn watch_one_dying(&self, dying: &mut Dying, elapsed_ns: i64) {
         let slot = &dying.slot;
         let mut workers = self.node.sched.workers.iter();
-        let running =
-            workers.any(|worker| worker.visit().is_some_and(|(address, _)| address == slot.address()));
+        let running = workers.any(|worker| {
+            worker
+                .visit()
+                .is_some_and(|(address, _)| address == slot.address())
+        });
         if !running {
             return;
         }
@@ -303,7 +307,9 @@ impl<'a> Watch<'a> {
             }
         }
         let mut waiting = Vec::new();
-        node.sched.slow.for_each(|slot| waiting.push(Arc::clone(slot)));
+        node.sched
+            .slow
+            .for_each(|slot| waiting.push(Arc::clone(slot)));
         for slot in waiting.iter().filter(|slot| slot.mailbox.is_preempted()) {
             // No worker is in it at the moment; its own count of starts and ends stands in.
             look(slot, slot.messages() * 2 - 1);

@@ -53,10 +53,12 @@ impl<T> RunQueue<T> {
         let mut inner = self.inner.lock();
         let version = self.next_version.load(Ordering::Relaxed);
         let Some(displaced) = inner.next.replace(item) else {
-            self.next_version.store(version.wrapping_add(1), Ordering::Relaxed);
+            self.next_version
+                .store(version.wrapping_add(1), Ordering::Relaxed);
             return false;
         };
-        self.next_version.store(version.wrapping_add(2), Ordering::Relaxed);
+        self.next_version
+            .store(version.wrapping_add(2), Ordering::Relaxed);
         inner.deque.push_back(displaced);
         self.len.store(inner.deque.len(), Ordering::Relaxed);
         true
@@ -74,7 +76,8 @@ impl<T> RunQueue<T> {
         let mut inner = self.inner.lock();
         if inner.next.is_some() {
             let version = self.next_version.load(Ordering::Relaxed);
-            self.next_version.store(version.wrapping_add(1), Ordering::Relaxed);
+            self.next_version
+                .store(version.wrapping_add(1), Ordering::Relaxed);
             if inner.next_runs < NEXT_RUNS_MAX || inner.deque.is_empty() {
                 inner.next_runs += 1;
                 return inner.next.take();
@@ -124,7 +127,8 @@ impl<T> RunQueue<T> {
         }
         let item = inner.next.take();
         if item.is_some() {
-            self.next_version.store(version.wrapping_add(1), Ordering::Relaxed);
+            self.next_version
+                .store(version.wrapping_add(1), Ordering::Relaxed);
         }
         item
     }

@@ -52,8 +52,13 @@ impl Loop {
             node: &node,
             slot: &slot,
         };
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.run_batch(&cx, &mut service, turn.preempted)));
-        self.now_ns = os::monotonic_ns();
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            self.run_batch(&cx, &mut service, turn.preempted)
+        }));
+        if !self.node.profile() {
+            // Else the end of the last message was the time already.
+            self.now_ns = os::monotonic_ns();
+        }
         let leave = match outcome {
             Ok(leave) => leave,
             Err(panic) => {
@@ -114,7 +119,11 @@ impl Loop {
                 }
             }
             if self.role().is_asked_to_yield() {
-                return if preempted { Leave::Preempted } else { Leave::Sliced };
+                return if preempted {
+                    Leave::Preempted
+                } else {
+                    Leave::Sliced
+                };
             }
             let flow = if preempted {
                 self.start_part(slot);

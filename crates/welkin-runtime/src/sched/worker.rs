@@ -274,9 +274,10 @@ impl Loop {
 
     /// A panic in the driver must not cost the worker.
     fn poll(&self, timeout: Option<Duration>) {
-        self.node.guarded(Address::NONE, "while sockets were polled", || {
-            self.sched().driver.poll(&self.node, timeout);
-        });
+        self.node
+            .guarded(Address::NONE, "while sockets were polled", || {
+                self.sched().driver.poll(&self.node, timeout);
+            });
     }
 
     /// After timers or sockets have put services on the own queue: others may help with all but one.

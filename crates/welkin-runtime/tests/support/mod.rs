@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use welkin_runtime::{
-    Address, Context, Control, Flow, LaunchError, Message, Module, NewService, Node, Payload, Service, kind,
+    Address, Context, Control, Flow, LaunchError, Message, Module, NewService, Node, Payload,
+    Service, kind,
 };
 
 /// How long a test waits for what must come; only a failing test waits so long.
@@ -87,7 +88,10 @@ pub fn register(
 ) {
     let service = Box::new(service);
     let new = NewService { service, control };
-    node.register_module(name, Arc::new(Once(parking_lot::Mutex::new(Some(new)), background)));
+    node.register_module(
+        name,
+        Arc::new(Once(parking_lot::Mutex::new(Some(new)), background)),
+    );
 }
 
 /// A service named `logger` that hands its lines on.

@@ -61,7 +61,11 @@ use Allowed::{Boolean, Discovery, HostPort, Library, Number, Text, Word};
 /// All keys, by name.
 pub static KEYS: &[Key] = &[
     later("welkin_admin", HostPort, None),
-    works("welkin_call_timeout_ms", Number(0, DAY_MS, MS), "0"),
+    later(
+        "welkin_call_timeout_ms",
+        Number(0, DAY_MS, MS),
+        Some("0"),
+    ),
     later(
         "welkin_cluster_accept",
         Word(&["plain", "secure", "both"]),
@@ -103,12 +107,12 @@ pub static KEYS: &[Key] = &[
         Number(1, DAY_MS, MS),
         Some("30000"),
     ),
-    works("welkin_lualib", Library, "builtin"),
+    later("welkin_lualib", Library, Some("builtin")),
     works("welkin_mailbox_max", Number(0, 1 << 30, "messages"), "0"),
     works("welkin_memory_max_mb", Number(0, 1 << 20, MB), "0"),
     works("welkin_preempt_ms", Number(0, 60_000, MS), "5"),
     later("welkin_ready", Word(&["auto", "manual"]), Some("auto")),
-    works("welkin_slow_ms", Number(0, DAY_MS, MS), "0"),
+    later("welkin_slow_ms", Number(0, DAY_MS, MS), Some("0")),
     later("welkin_tls_ca", Text("a file"), None),
     later("welkin_tls_verify", Boolean, Some("false")),
 ];

@@ -92,7 +92,7 @@ fn a_key_without_effect_is_told_unless_it_asks_for_what_is() {
     let notices = |pairs: &[(&str, &str)]| checked(pairs).unwrap().notices;
     assert_eq!(notices(&[("welkin_admin", "127.0.0.1:80")]).len(), 1);
     assert!(notices(&[("welkin_tls_verify", "false")]).is_empty());
-    assert!(notices(&[("welkin_slow_ms", "10")]).is_empty());
+    assert!(notices(&[("welkin_preempt_ms", "10")]).is_empty());
 }
 
 #[test]
