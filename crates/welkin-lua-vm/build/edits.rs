@@ -29,6 +29,12 @@ const LAZY: &str = "a lazily filled table must not be told from a full one";
 
 const EDITS: &[Edit] = &[
     Edit {
+        file: "lstate.c",
+        replace: "TStatus luaE_resetthread (lua_State *L, TStatus status) {\n  resetCI(L);",
+        by: "TStatus luaE_resetthread (lua_State *L, TStatus status) {\n  L->allowhook = 1;\n  resetCI(L);",
+        why: "a coroutine that a hook ended by an error is used again, and must be interruptible again",
+    },
+    Edit {
         file: "lapi.c",
         replace: "LUA_API int lua_setmetatable (lua_State *L, int objindex) {\n  TValue *obj;\n  Table *mt;\n",
         by: "\

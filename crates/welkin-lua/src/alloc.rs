@@ -29,7 +29,13 @@ pub struct Heap {
 
 impl Default for Heap {
     fn default() -> Self {
-        Self { used: 0, limit: 0, lifted: true, warn_at: FIRST_WARNING, warned: 0 }
+        Self {
+            used: 0,
+            limit: 0,
+            lifted: true,
+            warn_at: FIRST_WARNING,
+            warned: 0,
+        }
     }
 }
 
@@ -68,7 +74,11 @@ pub unsafe extern "C" fn allocate(
     }
     // SAFETY: as above.
     let fresh = unsafe {
-        if block.is_null() { mi::mi_malloc(new) } else { mi::mi_realloc(block, new) }
+        if block.is_null() {
+            mi::mi_malloc(new)
+        } else {
+            mi::mi_realloc(block, new)
+        }
     };
     if !fresh.is_null() {
         heap.used = used;

@@ -53,12 +53,12 @@ impl LuaError {
 }
 
 /// One call of a native function.
+#[allow(non_snake_case)] // `L` is the name that Lua's own interface has for it
 #[derive(Debug)]
 pub struct Call {
     /// The calling thread; the arguments are on its stack.
     pub state: State,
     /// The pointer behind `state`, for bindings that work on it directly.
-    #[allow(non_snake_case)] // the name Lua's own interface has for it
     pub L: *mut lua_State,
 }
 
@@ -95,7 +95,9 @@ fn panicked(state: State, panic: &(dyn std::any::Any + Send)) -> LuaError {
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    LuaError::new(format!("internal error, this service ends after the message: {text}"))
+    LuaError::new(format!(
+        "internal error, this service ends after the message: {text}"
+    ))
 }
 
 /// # Safety
@@ -110,7 +112,11 @@ unsafe fn leave(state: State, error: LuaError) -> c_int {
         }
         LuaError::Plain(text) => push_and_drop(state, text),
         LuaError::Raise => {}
-        LuaError::Yield { values, context, then } => {
+        LuaError::Yield {
+            values,
+            context,
+            then,
+        } => {
             // SAFETY: nothing is owned here; lua_yieldk does not return into this frame.
             return unsafe { ffi::lua_yieldk(l, values, context, Some(then)) };
         }

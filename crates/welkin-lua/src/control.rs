@@ -59,7 +59,9 @@ impl LuaControl {
 
     /// `signal 0` was raised.
     pub fn clear_signal(&self) {
-        let _ = self.trap.compare_exchange(1, 0, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self
+            .trap
+            .compare_exchange(1, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Notes the memory in use, for `signal 1`.
@@ -74,7 +76,9 @@ impl Control for LuaControl {
         node.log(self.address, format!("recv a signal {n}"));
         match n {
             0 => {
-                let _ = self.trap.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
+                let _ = self
+                    .trap
+                    .compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
             }
             1 => {
                 let kib = self.memory.load(Ordering::Relaxed) as f64 / 1024.0;
@@ -108,7 +112,11 @@ pub fn position(of: State, level: i32) -> Option<Option<String>> {
             return Some(None);
         }
         let source = std::slice::from_raw_parts(record.source.cast::<u8>(), record.srclen);
-        Some(Some(format!("{}:{}", String::from_utf8_lossy(source), record.currentline)))
+        Some(Some(format!(
+            "{}:{}",
+            String::from_utf8_lossy(source),
+            record.currentline
+        )))
     }
 }
 

@@ -210,7 +210,9 @@ impl VmPtr {
             return Err(Refused::NoProtocol);
         }
         state.raw_get_lit(-1, c"unpack");
-        let builtin = state.to_cfunction(-1).is_some_and(|f| std::ptr::fn_addr_eq(f, seri::unpack as ffi::lua_CFunction));
+        let builtin = state
+            .to_cfunction(-1)
+            .is_some_and(|f| std::ptr::fn_addr_eq(f, seri::unpack as ffi::lua_CFunction));
         if state.raw_get_lit(-2, c"dispatch") == ffi::LUA_TNIL {
             if message.kind != kind::DEBUG {
                 state.pop(2);
@@ -399,7 +401,9 @@ impl VmPtr {
             place = crate::control::definition(main);
         }
         main.set_top(base);
-        self.log(format!("Maybe forgot response session {session} from {source} : {place}"));
+        self.log(format!(
+            "Maybe forgot response session {session} from {source} : {place}"
+        ));
     }
 
     fn failed(mut self, index: u32) {
@@ -417,8 +421,11 @@ impl VmPtr {
     /// The caller of the coroutine's request, if it still waits, gets an error.
     pub fn abandon_request(mut self, index: u32) {
         let co = self.co(index);
-        let (wanted, source, session) =
-            (co.answer == Answer::Open && co.session != 0, co.source, co.session);
+        let (wanted, source, session) = (
+            co.answer == Answer::Open && co.session != 0,
+            co.source,
+            co.session,
+        );
         if wanted {
             co.answer = Answer::Done;
             self.answer_error(source, session);
@@ -477,7 +484,10 @@ impl VmPtr {
         of.push_value(-1);
         of.move_to(main, 1);
         main.pcall(2, 1, 0);
-        let text = main.text(-1).unwrap_or(b"<error object without text>").to_vec();
+        let text = main
+            .text(-1)
+            .unwrap_or(b"<error object without text>")
+            .to_vec();
         main.set_top(base);
         if let Some(index) = spare {
             self.release_coroutine(index);
@@ -487,7 +497,9 @@ impl VmPtr {
 
     /// Text of the error object on top of the main thread, which stays.
     pub fn error_value_text(self) -> Vec<u8> {
-        self.main.text(-1).map_or_else(|| b"<error object without text>".to_vec(), <[u8]>::to_vec)
+        self.main
+            .text(-1)
+            .map_or_else(|| b"<error object without text>".to_vec(), <[u8]>::to_vec)
     }
 
     /// Adds an error to those of this message.

@@ -6,12 +6,15 @@
 
 use mlua_sys as ffi;
 
-use crate::state::State;
 use crate::lazylib::{self, Setup};
+use crate::state::State;
 use crate::vm::{self, VmPtr};
 use crate::{bindings, codecache, library, lua_fn};
 
-static SETUP: Setup = Setup { overrides: bindings::coroutine::OVERRIDES, package_opened };
+static SETUP: Setup = Setup {
+    overrides: bindings::coroutine::OVERRIDES,
+    package_opened,
+};
 
 /// `package.path` without a configuration key.
 pub const PATH_DEFAULT: &[u8] = b"./lualib/?.lua;./lualib/?/init.lua";
@@ -74,10 +77,13 @@ pub fn start_collector(state: State) {
 
 /// Pushes the chunk of a file of the built-in library.
 pub fn load_module(state: State, path: &str) {
-    let source = library::modules().iter().find(|(p, _)| *p == path).map(|(_, s)| *s);
-    // SAFETY: called in protected mode by a native function; owns nothing.
+    let source = library::modules()
+        .iter()
+        .find(|(p, _)| *p == path)
+        .map(|(_, s)| *s);
     let status = match source {
-        Some(source) => unsafe { codecache::load_embedded(state.ptr(), chunk_name(path), source) },
+        // SAFETY: called in protected mode by a native function; owns nothing.
+        Some(source) => unsafe { codecache::load_embedded(state.ptr(), path, source) },
         None => {
             state.push_lit(c"a file of the built-in library is missing");
             ffi::LUA_ERRRUN
@@ -87,11 +93,6 @@ pub fn load_module(state: State, path: &str) {
         // SAFETY: nothing is owned.
         unsafe { ffi::lua_error(state.ptr()) };
     }
-}
-
-/// The name that tracebacks show for a file of the library.
-fn chunk_name(path: &str) -> &str {
-    path
 }
 
 lua_fn! {

@@ -47,8 +47,10 @@ pub fn prepare(mut vm: VmPtr, text: &[u8]) -> Result<i32, Vec<u8>> {
         return prepare_own(vm, &loader, text);
     }
     let main = vm.main;
-    let words: Vec<&[u8]> =
-        text.split(|c| c.is_ascii_whitespace() || *c == 0x0b).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&[u8]> = text
+        .split(|c| c.is_ascii_whitespace() || *c == 0x0b)
+        .filter(|w| !w.is_empty())
+        .collect();
     let Some(name) = words.first() else {
         return Err(b"no service name: launch it as `snlua NAME ARGUMENTS`".to_vec());
     };
@@ -120,17 +122,27 @@ fn locate(vm: VmPtr, name: &[u8]) -> Result<Arc<Found>, Vec<u8>> {
 
 /// Tries the patterns of `luaservice` in order; the first file that loads is used.
 fn search(vm: VmPtr, name: &[u8]) -> Result<Found, Vec<u8>> {
-    let patterns = vm.node.env_get(b"luaservice").unwrap_or_else(|| SERVICE_DEFAULT.to_vec());
+    let patterns = vm
+        .node
+        .env_get(b"luaservice")
+        .unwrap_or_else(|| SERVICE_DEFAULT.to_vec());
     let mut messages = Vec::new();
     for pattern in patterns.split(|c| *c == b';').filter(|p| !p.is_empty()) {
         let path = substitute(pattern, name);
         match load_file(vm.main, &path) {
             Ok(()) => {
                 vm.main.pop(1);
-                let cut = pattern.iter().rposition(|c| *c == b'/').map_or(0, |at| at + 1);
+                let cut = pattern
+                    .iter()
+                    .rposition(|c| *c == b'/')
+                    .map_or(0, |at| at + 1);
                 let own_path = !pattern[cut..].contains(&b'?');
                 let folder = substitute(&pattern[..cut], if own_path { name } else { b"" });
-                return Ok(Found { place: Place::File(path), folder, own_path });
+                return Ok(Found {
+                    place: Place::File(path),
+                    folder,
+                    own_path,
+                });
             }
             Err(message) => messages.push(message),
         }
@@ -215,7 +227,10 @@ pub fn loaded(mut vm: VmPtr) {
     }
     if vm.memory_limit != 0 {
         vm.heap.limit = vm.memory_limit;
-        vm.log(format!("Set memory limit to {:.2} M", vm.memory_limit as f64 / (1024.0 * 1024.0)));
+        vm.log(format!(
+            "Set memory limit to {:.2} M",
+            vm.memory_limit as f64 / (1024.0 * 1024.0)
+        ));
     }
     library_setup::start_collector(vm.main);
 }

@@ -33,7 +33,9 @@ pub struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +53,9 @@ impl Module for LuaModule {
             kind: kind::TEXT,
             payload: Payload::copy_from(args),
         };
-        cx.node.post(address, first).map_err(|_| LaunchError::Silent)?;
+        cx.node
+            .post(address, first)
+            .map_err(|_| LaunchError::Silent)?;
         Ok(NewService {
             service: Box::new(service),
             control: Some(control as Arc<dyn Control>),
@@ -62,7 +66,12 @@ impl Module for LuaModule {
 /// Makes `snlua` known to `node`.
 pub fn register(node: &Arc<Node>, options: Options, net: Arc<Net>) {
     crate::preempt::install();
-    let shared = Shared { net, options, seed: seed(), found: RwLock::default() };
+    let shared = Shared {
+        net,
+        options,
+        seed: seed(),
+        found: RwLock::default(),
+    };
     node.register_module("snlua", Arc::new(LuaModule(Arc::new(shared))));
 }
 

@@ -58,7 +58,8 @@ pub fn disarm(state: State) {
     // SAFETY: a live thread run by this worker.
     unsafe {
         if ffi::lua_gethookmask(state.ptr()) == ffi::LUA_MASKCOUNT
-            && ffi::lua_gethook(state.ptr()).is_some_and(|h| std::ptr::fn_addr_eq(h, hook as ffi::lua_Hook))
+            && ffi::lua_gethook(state.ptr())
+                .is_some_and(|h| std::ptr::fn_addr_eq(h, hook as ffi::lua_Hook))
         {
             ffi::lua_sethook(state.ptr(), None, 0, 0);
         }

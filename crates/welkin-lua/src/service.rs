@@ -39,12 +39,20 @@ unsafe impl Send for LuaService {}
 impl LuaService {
     /// A service whose VM is made later.
     pub fn new(shared: Arc<Shared>, control: Arc<LuaControl>) -> Self {
-        Self { shared, control, vm: None, paused: Paused::Nothing }
+        Self {
+            shared,
+            control,
+            vm: None,
+            paused: Paused::Nothing,
+        }
     }
 
     fn first_message(&mut self, cx: &Context<'_>, message: &Message) -> Flow {
         let Some(vm) = vm::open(cx, &self.shared, self.control.clone()) else {
-            cx.node.log(cx.slot.address(), "no memory for a Lua state: the service ends");
+            cx.node.log(
+                cx.slot.address(),
+                "no memory for a Lua state: the service ends",
+            );
             cx.node.kill(cx.slot.address());
             return Flow::Done;
         };
@@ -106,7 +114,9 @@ impl LuaService {
 
     /// The message is over: says what it left behind.
     fn finish(&mut self, cx: &Context<'_>, flow: Flow) -> Flow {
-        let Some(mut vm) = self.vm else { return Flow::Done };
+        let Some(mut vm) = self.vm else {
+            return Flow::Done;
+        };
         if flow == Flow::Preempted && !vm.broken {
             return Flow::Preempted;
         }
@@ -115,7 +125,10 @@ impl LuaService {
             report(vm);
         }
         if let Some(bytes) = vm.heap.take_warning() {
-            vm.log(format!("Memory warning {:.2} M", bytes as f64 / (1024.0 * 1024.0)));
+            vm.log(format!(
+                "Memory warning {:.2} M",
+                bytes as f64 / (1024.0 * 1024.0)
+            ));
         }
         self.control.note_memory(vm.heap.used);
         vm.current.payload = welkin_runtime::Payload::empty();

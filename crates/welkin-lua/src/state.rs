@@ -6,6 +6,9 @@
 //! nothing with a destructor is alive across it. Under that promise the methods are ordinary calls;
 //! this is the only file where they touch the foreign functions, and the reason it is long.
 
+// The pointers that some methods pass on (light userdata) are values to Lua: it never follows them.
+#![allow(clippy::not_unsafe_ptr_arg_deref)]
+
 use std::ffi::{CStr, c_int, c_void};
 
 use mlua_sys as ffi;
@@ -241,7 +244,9 @@ impl State {
     /// They live as long as the value stays on the stack: the caller's to see to.
     #[inline]
     pub fn string<'a>(self, index: c_int) -> Option<&'a [u8]> {
-        (self.type_of(index) == ffi::LUA_TSTRING).then(|| self.text(index)).flatten()
+        (self.type_of(index) == ffi::LUA_TSTRING)
+            .then(|| self.text(index))
+            .flatten()
     }
 
     /// As [`State::string`]; a number is turned into its text in place.
@@ -276,7 +281,9 @@ impl State {
     pub fn type_name(self, index: c_int) -> &'static str {
         // SAFETY: the names are static texts of ASCII.
         unsafe {
-            CStr::from_ptr(ffi::lua_typename(self.0, self.type_of(index))).to_str().unwrap_or("value")
+            CStr::from_ptr(ffi::lua_typename(self.0, self.type_of(index)))
+                .to_str()
+                .unwrap_or("value")
         }
     }
 

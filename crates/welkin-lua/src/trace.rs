@@ -47,13 +47,16 @@ impl VmPtr {
     /// Whether a call made now is traced.
     #[inline]
     pub fn tracing_call(mut self) -> bool {
-        self.running().is_some_and(|i| matches!(self.co(i).tag, Tag::On(_)))
+        self.running()
+            .is_some_and(|i| matches!(self.co(i).tag, Tag::On(_)))
     }
 
     /// A fresh tag, `:<address>-<n>`.
     pub fn fresh_tag(mut self) -> Box<[u8]> {
         self.tracing.last += 1;
-        format!("{}-{}", self.address(), self.tracing.last).into_bytes().into()
+        format!("{}-{}", self.address(), self.tracing.last)
+            .into_bytes()
+            .into()
     }
 
     /// A trace line without stack.
@@ -72,7 +75,9 @@ impl VmPtr {
         line.extend_from_slice(text);
         let mut shown = 0;
         for at in level.. {
-            let Some(position) = crate::control::position(of, at) else { break };
+            let Some(position) = crate::control::position(of, at) else {
+                break;
+            };
             let Some(position) = position else { continue };
             line.extend_from_slice(if shown == 0 { b" : " } else { b" " });
             line.extend_from_slice(position.as_bytes());

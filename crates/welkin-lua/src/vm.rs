@@ -150,7 +150,9 @@ pub struct Vm {
 
 impl std::fmt::Debug for Vm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vm").field("address", &self.slot.address()).finish_non_exhaustive()
+        f.debug_struct("Vm")
+            .field("address", &self.slot.address())
+            .finish_non_exhaustive()
     }
 }
 
@@ -182,7 +184,11 @@ pub fn vm(state: impl IntoState) -> VmPtr {
     let l = state.pointer();
     // SAFETY: `open` stored the pointer in the main thread's extra space, and Lua copies that space
     // into every thread it makes.
-    unsafe { VmPtr(NonNull::new_unchecked(*ffi::lua_getextraspace(l).cast::<*mut Vm>())) }
+    unsafe {
+        VmPtr(NonNull::new_unchecked(
+            *ffi::lua_getextraspace(l).cast::<*mut Vm>(),
+        ))
+    }
 }
 
 /// What names a thread: a [`State`] or Lua's own pointer.
@@ -325,7 +331,9 @@ pub fn close(mut vm: VmPtr) {
 /// Lua is out of memory outside of a protected call: nothing can go on.
 unsafe extern "C-unwind" fn at_panic(l: *mut ffi::lua_State) -> c_int {
     // SAFETY: Lua passes its thread.
-    let text = unsafe { State::new(l) }.text(-1).map(|t| String::from_utf8_lossy(t).into_owned());
+    let text = unsafe { State::new(l) }
+        .text(-1)
+        .map(|t| String::from_utf8_lossy(t).into_owned());
     eprintln!(
         "welkin: a Lua error outside of every protected call ({}): memory is exhausted, the node ends",
         text.unwrap_or_default()

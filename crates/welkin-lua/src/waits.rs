@@ -131,7 +131,13 @@ impl VmPtr {
         if !state.is_yieldable() {
             return LuaError::plain("attempt to yield across a C-call boundary");
         }
-        self.waits.sessions.insert(session, Waiter { coroutine: index, wait });
+        self.waits.sessions.insert(
+            session,
+            Waiter {
+                coroutine: index,
+                wait,
+            },
+        );
         let co = self.co(index);
         co.doing = Doing::Waiting(session);
         let own = co.state == state;
@@ -142,13 +148,19 @@ impl VmPtr {
             state.push_lit(c"SUSPEND");
             values = 1;
         }
-        LuaError::Yield { values, context: session as isize, then }
+        LuaError::Yield {
+            values,
+            context: session as isize,
+            then,
+        }
     }
 
     /// The token that the value at `index` (none or nil: the caller's own thread) is, to sleep on it.
     pub fn claim_token(mut self, state: State, index: c_int, co: u32) -> Result<Token, LuaError> {
         let own = state.type_of(index) <= ffi::LUA_TNIL && self.co(co).state == state
-            || state.to_thread(index).is_some_and(|t| self.co(co).state == t);
+            || state
+                .to_thread(index)
+                .is_some_and(|t| self.co(co).state == t);
         if own {
             return match self.co(co).token {
                 Token::None => Ok(Token::Own(co)),
@@ -218,7 +230,11 @@ impl VmPtr {
                 main.push_ref(reference);
                 main.drop_ref(reference);
                 let found = self.find_token(main);
-                let index = if found == Token::None { None } else { self.token_owner(main) };
+                let index = if found == Token::None {
+                    None
+                } else {
+                    self.token_owner(main)
+                };
                 main.pop(1);
                 index?
             }

@@ -167,7 +167,7 @@ impl Gate {
             event::CLOSE | event::ERROR => self.lost(cx, event.id),
             event::WARNING if event.ud > 0 && self.connections.contains_key(&event.id) => {
                 let line = format!(
-                    "gate: the peer of connection {} does not read: {} KiB wait to be sent. Its kick frees them",
+                    "gate: the peer of connection {} reads too slowly: {} KiB wait to be sent to it",
                     event.id, event.ud
                 );
                 cx.node.log(cx.slot.address(), line);
@@ -213,7 +213,8 @@ impl Gate {
         if let Err(TooLong) = frames.feed(bytes, |package| route.send(package)) {
             connection.frames = None;
             cx.node.log(own, "Recv socket message > 16M");
-            self.net.close(cx.node, own, fd);
+            // At once: such a peer could leave what waits for it unread for ever.
+            self.net.shutdown(cx.node, own, fd);
         }
     }
 

@@ -32,7 +32,12 @@ fn answer(vm: VmPtr, to: Address, session: i32, payload: Option<Payload>) -> boo
         vm.answer_error(to, session);
         return false;
     };
-    let message = Message { source: vm.address(), session, kind: kind::RESPONSE, payload };
+    let message = Message {
+        source: vm.address(),
+        session,
+        kind: kind::RESPONSE,
+        payload,
+    };
     vm.node.post(to, message).is_ok()
 }
 
@@ -166,7 +171,10 @@ fn close_response(state: State) {
 /// Packs the values behind the first by the closure's `pack`.
 fn response_payload(vm: VmPtr, state: State) -> Result<Option<Payload>, LuaError> {
     let pack = state.upvalue(2);
-    if state.to_cfunction(pack).is_some_and(|f| std::ptr::fn_addr_eq(f, seri::pack as ffi::lua_CFunction)) {
+    if state
+        .to_cfunction(pack)
+        .is_some_and(|f| std::ptr::fn_addr_eq(f, seri::pack as ffi::lua_CFunction))
+    {
         return pack_values(vm, state, 2).map(Some);
     }
     let values = state.top() - 1;

@@ -20,7 +20,10 @@ fn request(
     payload: Option<Payload>,
 ) -> Result<i32, LuaError> {
     try_request(vm, to, state, kind, payload)?.ok_or_else(|| {
-        LuaError::new(format!("call to invalid address {}", address_text(state, to)))
+        LuaError::new(format!(
+            "call to invalid address {}",
+            address_text(state, to)
+        ))
     })
 }
 
@@ -37,7 +40,12 @@ fn try_request(
         return Err(LuaError::new("call failed: the message is too large"));
     };
     let session = vm.next_session();
-    let message = Message { source: vm.address(), session, kind, payload };
+    let message = Message {
+        source: vm.address(),
+        session,
+        kind,
+        payload,
+    };
     Ok(deliver(vm, state, to, message).then_some(session))
 }
 
@@ -102,7 +110,9 @@ lua_fn! {
 #[inline]
 fn unpacks_natively(state: State) -> bool {
     state.raw_get_lit(-1, c"unpack");
-    let builtin = state.to_cfunction(-1).is_some_and(|f| std::ptr::fn_addr_eq(f, seri::unpack as ffi::lua_CFunction));
+    let builtin = state
+        .to_cfunction(-1)
+        .is_some_and(|f| std::ptr::fn_addr_eq(f, seri::unpack as ffi::lua_CFunction));
     state.pop(1);
     builtin
 }

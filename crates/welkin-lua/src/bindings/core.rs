@@ -1,6 +1,5 @@
 //! `skynet.core`: the raw interface for programs and libraries that dispatch for themselves.
 
-
 use super::skynet::Entry;
 use super::{info, lifecycle, send, seri};
 use crate::lua_fn;
@@ -32,4 +31,3 @@ lua_fn! {
         Ok(1)
     }
 }
-

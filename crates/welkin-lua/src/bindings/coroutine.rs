@@ -5,12 +5,11 @@
 //! the service goes on, each continuation resumes its inner one again. A blocking call inside a plain
 //! coroutine yields `SUSPEND` to the resumer, as on skynet.
 
-
 use mlua_sys as ffi;
 
 use super::skynet::Entry;
-use crate::lazylib::Override;
 use crate::border::{LuaError, LuaResult};
+use crate::lazylib::Override;
 use crate::preempt;
 use crate::state::{Resumed, State};
 use crate::vm::VmPtr;
@@ -135,7 +134,11 @@ fn resumed_again(
     then: ffi::lua_KFunction,
 ) -> LuaResult {
     if preempted(vm, resumed) {
-        return Err(LuaError::Yield { values: 0, context: 0, then });
+        return Err(LuaError::Yield {
+            values: 0,
+            context: 0,
+            then,
+        });
     }
     preempt::disarm(co);
     vm.inner_suspended = std::mem::take(&mut vm.suspending);
@@ -161,7 +164,11 @@ fn resumed_again(
 
 fn wrapped_again(mut vm: VmPtr, state: State, co: State, resumed: Resumed) -> LuaResult {
     if preempted(vm, resumed) {
-        return Err(LuaError::Yield { values: 0, context: 0, then: wrapped_on });
+        return Err(LuaError::Yield {
+            values: 0,
+            context: 0,
+            then: wrapped_on,
+        });
     }
     preempt::disarm(co);
     vm.inner_suspended = std::mem::take(&mut vm.suspending);
@@ -194,4 +201,3 @@ fn fail_wrapped(state: State, co: State) -> LuaError {
 
 /// Name and place of the functions that the standard library does not have.
 pub const PRIVATE: &[Entry] = &[(c"suspend", suspend), (c"suspended", suspended)];
-

@@ -244,6 +244,10 @@ fn push_stat(vm: VmPtr, state: State, what: &[u8]) {
 /// The text command of arguments 1 and 2 (the second only when there are exactly two).
 fn run_command(vm: VmPtr, state: State) -> Option<Vec<u8>> {
     let command = state.check_text(1);
-    let param = if state.top() == 2 { Some(state.check_text(2)) } else { None };
+    let param = if state.top() == 2 {
+        Some(state.check_text(2))
+    } else {
+        None
+    };
     vm.node.command(&vm.slot, command, param)
 }

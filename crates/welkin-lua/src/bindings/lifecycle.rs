@@ -265,14 +265,21 @@ fn raw_message(state: State) -> Incoming {
 }
 
 fn unknown_session(message: &Incoming) -> LuaError {
-    LuaError::plain(format!("Unknown session : {} from {:x}", message.session, message.source.0))
+    LuaError::plain(format!(
+        "Unknown session : {} from {:x}",
+        message.session, message.source.0
+    ))
 }
 
 fn dispatched(mut vm: VmPtr, flow: Flow) -> LuaResult {
     if flow == Flow::Preempted {
         // Everything below can yield, or the hook would not have; so this thread gives way too.
         vm.preempted = true;
-        return Err(LuaError::Yield { values: 0, context: 0, then: dispatch_on });
+        return Err(LuaError::Yield {
+            values: 0,
+            context: 0,
+            then: dispatch_on,
+        });
     }
     Ok(0)
 }
@@ -290,7 +297,11 @@ fn push_traceback(state: State, of: State, level: c_int) {
 
 fn replace_handler(state: State, previous: c_int, default: ffi::lua_CFunction) -> c_int {
     state.set_top(1);
-    let fresh = if state.type_of(1) == ffi::LUA_TNIL { 0 } else { state.make_ref() };
+    let fresh = if state.type_of(1) == ffi::LUA_TNIL {
+        0
+    } else {
+        state.make_ref()
+    };
     if previous == 0 {
         state.push_fn(default);
     } else {
@@ -318,13 +329,20 @@ fn after_start(mut vm: VmPtr, state: State, status: c_int) -> LuaResult {
 
 /// A `lua` message to `.launcher`: a word and more values that are packed already.
 fn tell_launcher(vm: VmPtr, word: &[u8], more: &[u8]) {
-    let Some(launcher) = vm.node.name_query(b"launcher") else { return };
+    let Some(launcher) = vm.node.name_query(b"launcher") else {
+        return;
+    };
     let mut packed = PayloadBuf::new();
     // A short string: type 4, its length in the upper bits.
     packed.push(4 | (word.len() as u8) << 3);
     packed.extend(word);
     packed.extend(more);
-    let message = Message { source: vm.address(), session: 0, kind: kind::LUA, payload: packed.finish() };
+    let message = Message {
+        source: vm.address(),
+        session: 0,
+        kind: kind::LUA,
+        payload: packed.finish(),
+    };
     // A node without launcher has nobody to tell.
     let _ = vm.node.post(launcher, message);
 }
@@ -373,7 +391,12 @@ fn leave(mut vm: VmPtr) {
         vm.answer_error(response.source, response.session);
     }
     for address in called {
-        let down = Message { source: vm.address(), session: 0, kind: kind::ERROR, payload: Payload::empty() };
+        let down = Message {
+            source: vm.address(),
+            session: 0,
+            kind: kind::ERROR,
+            payload: Payload::empty(),
+        };
         // One that is gone needs no word.
         let _ = vm.node.post(address, down);
     }

@@ -34,7 +34,9 @@ fn leading_number(text: &[u8]) -> i64 {
     let value = digits
         .iter()
         .map_while(|c| (*c as char).to_digit(10))
-        .fold(0i64, |value, digit| value.saturating_mul(10).saturating_add(digit.into()));
+        .fold(0i64, |value, digit| {
+            value.saturating_mul(10).saturating_add(digit.into())
+        });
     sign * value
 }
 

@@ -69,26 +69,37 @@ fn named(vm: VmPtr, state: State, index: c_int) -> Target {
 pub fn parse_hex(text: &[u8]) -> u32 {
     text.iter()
         .map_while(|c| (*c as char).to_digit(16))
-        .fold(0u64, |value, digit| (value << 4 | u64::from(digit)) & 0xffff_ffff_ffff) as u32
+        .fold(0u64, |value, digit| {
+            (value << 4 | u64::from(digit)) & 0xffff_ffff_ffff
+        }) as u32
 }
 
 /// The payload given at `index` (and its size behind it). `None`: too large; a given buffer is freed.
 #[inline]
 pub fn payload_arg(state: State, index: c_int) -> Result<Option<Payload>, LuaError> {
     match state.type_of(index) {
-        ffi::LUA_TSTRING => Ok(Some(Payload::copy_from(state.string(index).unwrap_or_default()))),
+        ffi::LUA_TSTRING => Ok(Some(Payload::copy_from(
+            state.string(index).unwrap_or_default(),
+        ))),
         ffi::LUA_TLIGHTUSERDATA => {
             let size = state.check_int(index + 1);
             let pointer = state.to_userdata(index);
             let too_large = size as u64 >= PAYLOAD_MAX;
-            let len = if too_large || pointer.is_null() { 0 } else { size as usize };
+            let len = if too_large || pointer.is_null() {
+                0
+            } else {
+                size as usize
+            };
             // SAFETY: by the contract of the API a light userdata given to a send is malloc'ed memory
             // of that size, which the receiver owns from now on.
             let payload = unsafe { Payload::from_raw(pointer, len) };
             Ok((!too_large).then_some(payload))
         }
         ffi::LUA_TNONE => Err(LuaError::new("invalid param no value")),
-        _ => Err(LuaError::new(format!("invalid param {}", state.type_name(index)))),
+        _ => Err(LuaError::new(format!(
+            "invalid param {}",
+            state.type_name(index)
+        ))),
     }
 }
 
@@ -107,7 +118,9 @@ pub fn deliver(vm: VmPtr, state: State, to: Target, message: Message) -> bool {
         Target::Nobody => false,
         Target::Global(index) => {
             let name = state.string(index).unwrap_or_default();
-            vm.node.post_name(&name[..name.len().min(16)], message).is_ok()
+            vm.node
+                .post_name(&name[..name.len().min(16)], message)
+                .is_ok()
         }
     }
 }
@@ -137,7 +150,9 @@ pub fn push_class(vm: VmPtr, state: State, index: c_int) -> Result<u8, LuaError>
 pub fn pack_by_class(vm: VmPtr, state: State, first: c_int) -> Result<Option<Payload>, LuaError> {
     let last = state.top() - 2;
     state.raw_get_lit(-1, c"pack");
-    let builtin = state.to_cfunction(-1).is_some_and(|f| std::ptr::fn_addr_eq(f, seri::pack as ffi::lua_CFunction));
+    let builtin = state
+        .to_cfunction(-1)
+        .is_some_and(|f| std::ptr::fn_addr_eq(f, seri::pack as ffi::lua_CFunction));
     if builtin {
         state.set_top(last);
         return pack_values(vm, state, first).map(Some);
@@ -161,7 +176,10 @@ pub fn pack_values(_vm: VmPtr, state: State, first: c_int) -> Result<Payload, Lu
 
 /// Says that a message was too large; the result of such a send.
 pub fn too_large(vm: VmPtr, to: Target) {
-    vm.log(format!("error: The message to {:x} is too large", to.address().0));
+    vm.log(format!(
+        "error: The message to {:x} is too large",
+        to.address().0
+    ));
 }
 
 fn push_sent(vm: VmPtr, state: State, to: Target, session: i32, message: Option<Message>) -> c_int {
@@ -248,6 +266,11 @@ fn redirect_as(vm: VmPtr, state: State, kind: u8) -> LuaResult {
         other => Address(other),
     };
     let session = state.check_int(4) as i32;
-    let message = payload_arg(state, 5)?.map(|payload| Message { source, session, kind, payload });
+    let message = payload_arg(state, 5)?.map(|payload| Message {
+        source,
+        session,
+        kind,
+        payload,
+    });
     Ok(push_sent(vm, state, to, session, message))
 }

@@ -25,8 +25,14 @@ const NATIVE: &[Entry] = &[
     (c"context", answer::context),
     (c"dispatch", lifecycle::dispatch),
     (c"dispatch_message", lifecycle::dispatch_message),
-    (c"dispatch_unknown_request", lifecycle::dispatch_unknown_request),
-    (c"dispatch_unknown_response", lifecycle::dispatch_unknown_response),
+    (
+        c"dispatch_unknown_request",
+        lifecycle::dispatch_unknown_request,
+    ),
+    (
+        c"dispatch_unknown_response",
+        lifecycle::dispatch_unknown_response,
+    ),
     (c"endless", info::endless),
     (c"error", info::error),
     (c"exit", lifecycle::exit),
@@ -238,7 +244,13 @@ fn load_cold(mut vm: VmPtr, state: State) {
 /// Makes the protocol table with the class every service uses.
 pub fn open_protocols(mut vm: VmPtr, state: State) {
     state.create_table(0, 2);
-    push_class(state, c"lua", kind::LUA, Some(seri::pack), Some(seri::unpack));
+    push_class(
+        state,
+        c"lua",
+        kind::LUA,
+        Some(seri::pack),
+        Some(seri::unpack),
+    );
     state.push_value(-1);
     state.raw_set_i(-3, kind::LUA.into());
     state.raw_set_lit(-2, c"lua");
@@ -253,8 +265,18 @@ pub fn fill_protocols(mut vm: VmPtr, state: State) {
     state.push_ref(vm.refs.proto);
     for (name, kind, pack, unpack) in [
         (c"response", kind::RESPONSE, None, None),
-        (c"error", kind::ERROR, None, Some(pass as ffi::lua_CFunction)),
-        (c"debug", kind::DEBUG, Some(seri::pack as ffi::lua_CFunction), Some(seri::unpack as _)),
+        (
+            c"error",
+            kind::ERROR,
+            None,
+            Some(pass as ffi::lua_CFunction),
+        ),
+        (
+            c"debug",
+            kind::DEBUG,
+            Some(seri::pack as ffi::lua_CFunction),
+            Some(seri::unpack as _),
+        ),
     ] {
         push_class(state, name, kind, pack, unpack);
         if kind == kind::DEBUG {

@@ -116,7 +116,12 @@ lua_fn! {
 
 /// A copy of the table, as making Lua values can start finalizers that open sessions.
 fn all(vm: VmPtr) -> Vec<(i32, Waiter)> {
-    let mut all: Vec<_> = vm.waits.sessions.iter().map(|(s, w)| (*s, *w)).collect();
+    let seen = vm
+        .waits
+        .sessions
+        .iter()
+        .filter(|(_, w)| w.coroutine != NONE);
+    let mut all: Vec<_> = seen.map(|(s, w)| (*s, *w)).collect();
     all.sort_unstable_by_key(|(session, _)| *session);
     all
 }

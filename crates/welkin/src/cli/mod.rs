@@ -16,8 +16,8 @@ use crate::config;
 use crate::failure::{FAILED, Failure, USAGE};
 
 /// Commands that are planned under these names, so that nobody takes the word for a config file.
-const LATER: [&str; 11] = [
-    "lua", "new", "stop", "drain", "status", "console", "keygen", "types", "fleet", "ps", "kill",
+const LATER: [&str; 9] = [
+    "lua", "new", "stop", "drain", "status", "console", "keygen", "types", "fleet",
 ];
 
 /// Does what the arguments (without the program's name) say; gives the exit status.

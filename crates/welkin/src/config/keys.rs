@@ -61,11 +61,7 @@ use Allowed::{Boolean, Discovery, HostPort, Library, Number, Text, Word};
 /// All keys, by name.
 pub static KEYS: &[Key] = &[
     later("welkin_admin", HostPort, None),
-    later(
-        "welkin_call_timeout_ms",
-        Number(0, DAY_MS, MS),
-        Some("0"),
-    ),
+    later("welkin_call_timeout_ms", Number(0, DAY_MS, MS), Some("0")),
     later(
         "welkin_cluster_accept",
         Word(&["plain", "secure", "both"]),

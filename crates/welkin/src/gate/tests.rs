@@ -1,7 +1,8 @@
 //! A gate in a real node, from both sides: the watchdog's and the peer's. The peers are hostile.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -52,6 +53,7 @@ fn recorder(node: &Arc<Node>) -> (Address, Receiver<Heard>) {
 struct Bench {
     node: Arc<Node>,
     gate: Address,
+    host: Ipv4Addr,
     port: u16,
     watchdog: Address,
     reports: Receiver<Heard>,
@@ -67,10 +69,11 @@ impl Bench {
         let (logger, logs) = recorder(&node);
         assert!(node.name_register(b"logger", logger));
         let (watchdog, reports) = recorder(&node);
+        let host = own_host();
         let (gate, port) = loop {
-            // Another test may take the port in between.
-            let port = free_port();
-            let args = format!("{style} {watchdog} 127.0.0.1:{port} 0 {connections_max}");
+            // Another process may take the port in between.
+            let port = free_port(host);
+            let args = format!("{style} {watchdog} {host}:{port} 0 {connections_max}");
             if let Some(gate) = node.launch(b"gate", args.as_bytes()) {
                 break (gate, port);
             }
@@ -82,6 +85,7 @@ impl Bench {
         Bench {
             node,
             gate,
+            host,
             port,
             watchdog,
             reports,
@@ -91,7 +95,7 @@ impl Bench {
     }
 
     fn connect(&self) -> TcpStream {
-        let peer = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let peer = TcpStream::connect((self.host, self.port)).unwrap();
         peer.set_read_timeout(Some(PATIENCE)).unwrap();
         peer
     }
@@ -141,8 +145,14 @@ impl Drop for Bench {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+/// A loopback address for each test, so that no other one listens on a port that this one has left.
+fn own_host() -> Ipv4Addr {
+    static LAST: AtomicU8 = AtomicU8::new(1);
+    Ipv4Addr::new(127, 0, 0, LAST.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+fn free_port(host: Ipv4Addr) -> u16 {
+    let listener = TcpListener::bind((host, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
@@ -287,7 +297,7 @@ fn close_ends_the_listener_only_and_the_end_of_the_gate_the_rest() {
     // Texts are handled in order: when this is logged, the listener is closed.
     bench.say("?");
     bench.wait_for_log("[gate] Unknown command : ?");
-    assert!(TcpStream::connect(("127.0.0.1", bench.port)).is_err());
+    assert!(TcpStream::connect((bench.host, bench.port)).is_err());
     peer.write_all(b"\0\x02ok").unwrap();
     assert_eq!(bench.report(), format!("{fd} data ok"));
     bench.node.kill(bench.gate);
@@ -297,11 +307,11 @@ fn close_ends_the_listener_only_and_the_end_of_the_gate_the_rest() {
 #[test]
 fn a_port_that_is_taken_fails_the_launch() {
     let bench = Bench::new('S', 4);
-    let args = format!("S ! 127.0.0.1:{} 0 1", bench.port);
+    let at = format!("{}:{}", bench.host, bench.port);
+    let args = format!("S ! {at} 0 1");
     assert_eq!(bench.node.launch(b"gate", args.as_bytes()), None);
     bench.wait_for_log(&format!(
-        "gate cannot listen on 127.0.0.1:{}: Address already in use",
-        bench.port
+        "gate cannot listen on {at}: Address already in use"
     ));
     bench.wait_for_log("error: launch gate FAILED");
 }
