@@ -4,20 +4,16 @@ local skynet = require "skynet"
 local socket = require "skynet.socket"
 local check = require "check"
 
-check.main(function()
-	local listener, _, port = socket.listen("127.0.0.1:0")
-	local accepted
-	socket.start(listener, function(id)
-		assert(socket.start(id))
-		accepted = id
-	end)
-	local function pair()
-		accepted = nil
-		local client = assert(socket.open("127.0.0.1:" .. port))
-		check.await(function() return accepted end)
-		return client, accepted
-	end
+local listener, port, accepted
 
+local function pair()
+	accepted = nil
+	local client = assert(socket.open("127.0.0.1:" .. port))
+	check.await(function() return accepted end)
+	return client, accepted
+end
+
+local function closed_by_the_peer()
 	local c, s = pair()
 	local log = {}
 	socket.onclose(s, function(id) log[#log + 1] = "onclose " .. (id == s and "s" or "?") end)
@@ -32,9 +28,11 @@ check.main(function()
 	check.equal("one may still write", socket.write(s, "x"), true)
 	socket.close(s)
 	check.equal("once", #log, 2)
+end
 
-	c, s = pair()
-	log = {}
+local function closed_under_a_reader()
+	local c, s = pair()
+	local log = {}
 	skynet.fork(function()
 		log[1] = { socket.readline(s) }
 		log[2] = { socket.read(s) }
@@ -53,8 +51,10 @@ check.main(function()
 	check.equal("then the id is gone", socket.write(s, "x"), false)
 	check.equal("the peer sees it", { socket.read(c) }, { false, "" })
 	socket.close(c)
+end
 
-	c, s = pair()
+local function closed_with_unsent_data()
+	local c, s = pair()
 	local n, big = 0, ("b"):rep(4 * 1024 * 1024)
 	skynet.fork(function()
 		local data = socket.read(c)
@@ -68,8 +68,10 @@ check.main(function()
 	socket.close(s)
 	check.await(function() return socket.invalid(c) end)
 	check.equal("close sends what is queued", n, #big)
+end
 
-	c, s = pair()
+local function shut_down()
+	local c, s = pair()
 	local closed
 	socket.onclose(s, function() closed = true end)
 	socket.shutdown(s)
@@ -77,8 +79,10 @@ check.main(function()
 	check.equal("shutdown leaves the record", socket.invalid(s), false)
 	socket.close(s)
 	socket.close(c)
+end
 
-	c, s = pair()
+local function abandoned()
+	local c, s = pair()
 	local result
 	skynet.fork(function() result = { socket.read(s, 5) } end)
 	skynet.yield()
@@ -93,11 +97,28 @@ check.main(function()
 	check.fails("nor closed by close_fd", "Use socket.close instead$", socket.close_fd, s)
 	socket.close(s)
 	socket.close(c)
+end
 
+local function misuse()
 	socket.close(listener)
 	check.equal("nobody listens", { socket.open("127.0.0.1", port) }, { nil, "Connection refused" })
 	check.equal("an unknown id", { socket.start(123456) }, { nil, "invalid socket" })
 	check.fails("no port", "Invalid address 127.0.0.1%.$", socket.open, "127.0.0.1")
 	check.fails("a bad port", "Invalid port in address 127.0.0.1:x%.$", socket.open, "127.0.0.1:x")
 	check.equal("close of an unknown id", select("#", socket.close(123456)), 0)
+end
+
+check.main(function()
+	local _
+	listener, _, port = socket.listen("127.0.0.1:0")
+	socket.start(listener, function(id)
+		assert(socket.start(id))
+		accepted = id
+	end)
+	closed_by_the_peer()
+	closed_under_a_reader()
+	closed_with_unsent_data()
+	shut_down()
+	abandoned()
+	misuse()
 end)

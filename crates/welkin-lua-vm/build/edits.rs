@@ -29,6 +29,19 @@ const LAZY: &str = "a lazily filled table must not be told from a full one";
 
 const EDITS: &[Edit] = &[
     Edit {
+        file: "ldo.c",
+        replace: "LUA_API int lua_isyieldable (lua_State *L) {",
+        by: "\
+/* (Welkin) results that the caller of the running C function wants; -1: all */
+LUA_API int welkin_wanted (lua_State *L) {
+  return get_nresults(L->ci->callstatus);
+}
+
+
+LUA_API int lua_isyieldable (lua_State *L) {",
+        why: "a timer whose coroutine nobody asked for needs none until it fires",
+    },
+    Edit {
         file: "lstate.c",
         replace: "TStatus luaE_resetthread (lua_State *L, TStatus status) {\n  resetCI(L);",
         by: "TStatus luaE_resetthread (lua_State *L, TStatus status) {\n  L->allowhook = 1;\n  resetCI(L);",

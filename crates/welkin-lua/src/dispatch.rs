@@ -19,7 +19,7 @@ use crate::preempt;
 use crate::state::{Resumed, State};
 use crate::trace::Tag;
 use crate::vm::VmPtr;
-use crate::waits::{Wait, Woken};
+use crate::waits::{Wait, Waiter, Woken};
 
 /// Requests that could not be unpacked and are still owed an error; beyond it they get none.
 const UNREAD_MAX: usize = 4096;
@@ -127,10 +127,13 @@ impl VmPtr {
     }
 
     fn on_response(mut self, message: &Incoming, from: Option<State>) -> Flow {
-        let Some(waiter) = self.waits.sessions.remove(&message.session) else {
+        let Some(mut waiter) = self.waits.sessions.remove(&message.session) else {
             self.unknown_response(message);
             return Flow::Done;
         };
+        if let Wait::Deferred(function) = waiter.wait {
+            waiter = Waiter { coroutine: self.begin_deferred(function), wait: Wait::Timer };
+        }
         let mut args = 0;
         match waiter.wait {
             Wait::Broken => return Flow::Done,
@@ -143,7 +146,7 @@ impl VmPtr {
                 state.push_int(message.session.into());
                 args = 4;
             }
-            Wait::Call(_) | Wait::Sleep | Wait::Wakeup => {}
+            Wait::Call(_) | Wait::Sleep | Wait::Wakeup | Wait::Deferred(_) => {}
         }
         self.waits.woken = Woken::Answered;
         self.waits.answer = (message.ptr as usize, message.len);

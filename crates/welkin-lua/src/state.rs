@@ -147,6 +147,8 @@ impl State {
         check_any(arg: c_int) = ffi::luaL_checkany;
         /// Argument of this type or an argument error.
         check_type(arg: c_int, tag: c_int) = ffi::luaL_checktype;
+        /// How many results the caller of the running C function wants; -1: all.
+        wanted_results() -> c_int = welkin_lua_vm::welkin_wanted;
         /// Joins the topmost `n` values.
         concat(n: c_int) = ffi::lua_concat;
     }

@@ -40,6 +40,8 @@ pub enum Wait {
     Wakeup,
     /// A timer that begins a prepared coroutine.
     Timer,
+    /// A timer whose function, in the registry, gets a coroutine when it fires: nobody asked for it.
+    Deferred(c_int),
     /// Nobody any more; the late answer is dropped.
     Broken,
 }
@@ -153,6 +155,34 @@ impl VmPtr {
             context: session as isize,
             then,
         }
+    }
+
+    /// Gives every deferred timer its coroutine, for who looks at the coroutines.
+    pub fn materialize_timers(mut self) {
+        let deferred: Vec<_> = self
+            .waits
+            .sessions
+            .iter()
+            .filter_map(|(session, waiter)| match waiter.wait {
+                Wait::Deferred(function) => Some((*session, function)),
+                _ => None,
+            })
+            .collect();
+        for (session, function) in deferred {
+            let coroutine = self.begin_deferred(function);
+            self.co(coroutine).doing = Doing::Waiting(session);
+            let waiter = Waiter { coroutine, wait: Wait::Timer };
+            self.waits.sessions.insert(session, waiter);
+        }
+    }
+
+    /// A coroutine with the function of a deferred timer.
+    pub fn begin_deferred(mut self, function: c_int) -> u32 {
+        let index = self.take_coroutine();
+        let state = self.co(index).state;
+        state.push_ref(function);
+        state.drop_ref(function);
+        index
     }
 
     /// The token that the value at `index` (none or nil: the caller's own thread) is, to sleep on it.

@@ -19,6 +19,7 @@
 
 pub mod address;
 mod bound;
+pub mod client;
 mod close;
 mod connect;
 mod error;

@@ -99,7 +99,8 @@ impl Node {
         (!ended).then_some(address)
     }
 
-    /// Ends a service. The monitor service hears of it. False: there is no such service.
+    /// Ends a service. The monitor service hears of it, also (as in skynet) when there is no such
+    /// service; the result is false then.
     pub fn kill(&self, address: Address) -> bool {
         let killed = self.retire(address);
         let monitor = self.monitor_address();

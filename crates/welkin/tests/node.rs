@@ -110,6 +110,39 @@ fn lines_handed_to_the_logger_are_written_before_a_signal_ends_the_node() {
 }
 
 #[test]
+fn a_log_that_nobody_takes_is_bounded_and_says_what_is_missing() {
+    let folder = Folder::new();
+    folder.file(
+        "main.lua",
+        "local skynet = require 'skynet' require 'skynet.manager'
+         skynet.start(function()
+            for i = 1, 400000 do skynet.error(i) end
+            print 'all sent' io.stdout:flush()
+            skynet.timeout(1, skynet.abort)
+         end)",
+    );
+    folder.file("config", &format!("{CONFIG} logger = './pipe'"));
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let mut node = Node::start(folder.path(), &["config"]);
+    // Opened, so that the node starts, but not read: the logger is stuck in its first write.
+    let mut reader = std::fs::File::open(&pipe).unwrap();
+    node.wait_for("all sent");
+    let mut log = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut log).unwrap();
+    assert_eq!(node.finish().0.code(), Some(0));
+    let said = log
+        .lines()
+        .find(|line| line.contains(" lines thrown away, as more than 262144 waited"));
+    assert!(said.is_some(), "{} lines", log.lines().count());
+    assert!(
+        log.contains("[:00000008] 400000\n"),
+        "the last ones are there"
+    );
+}
+
+#[test]
 fn sighup_opens_the_log_file_again() {
     let folder = Folder::new();
     folder.file("main.lua", READY);

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod call;
+pub mod client_socket;
 pub mod core;
 pub mod coroutine;
 pub mod info;
@@ -25,6 +26,7 @@ use crate::vm::VmPtr;
 /// Opens the native module `name`, if it is one.
 pub fn opener(name: &[u8]) -> Option<ffi::lua_CFunction> {
     Some(match name {
+        b"client.socket" => client_socket::open,
         b"skynet" => skynet::open,
         b"skynet.core" => core::open,
         b"skynet.profile" => profile::open,

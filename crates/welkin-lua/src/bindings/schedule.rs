@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use mlua_sys as ffi;
 
 use crate::border::LuaError;
-use crate::coroutines::{Answer, Doing};
+use crate::coroutines::{Answer, Doing, NONE};
 use crate::state::State;
 use crate::vm::VmPtr;
 use crate::waits::{Token, Wait, Waiter, Woken};
@@ -97,8 +97,18 @@ lua_fn! {
         state.set_top(2);
         let ticks = ticks_arg(state, 1);
         state.remove(1);
-        let index = prepare(vm, state, 1)?;
         let session = vm.next_session();
+        if state.wanted_results() == 0 {
+            // A nil has no place in the registry; it fails when it fires, like all that cannot be called.
+            if state.type_of(1) == ffi::LUA_TNIL {
+                state.push_bool(false);
+            }
+            let wait = Wait::Deferred(state.make_ref());
+            vm.waits.sessions.insert(session, Waiter { coroutine: NONE, wait });
+            vm.node.timeout_with(&vm.slot, ticks, session);
+            return Ok(0);
+        }
+        let index = prepare(vm, state, 1)?;
         vm.waits.sessions.insert(session, Waiter { coroutine: index, wait: Wait::Timer });
         vm.co(index).doing = Doing::Waiting(session);
         vm.node.timeout_with(&vm.slot, ticks, session);
@@ -189,6 +199,7 @@ pub fn suspended(mut vm: VmPtr, index: u32) -> bool {
 
 /// The first suspended coroutine whose text holds the pattern at index 1.
 fn find_by_text(vm: VmPtr, state: State) -> Option<u32> {
+    vm.materialize_timers();
     let all = 0..vm.cos.all.len() as u32;
     for index in all.filter(|i| suspended(vm, *i)) {
         let base = state.top();

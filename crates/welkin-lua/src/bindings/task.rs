@@ -27,6 +27,7 @@ lua_fn! {
             }
             ffi::LUA_TNUMBER => {
                 let session = state.to_int(1).unwrap_or(0) as i32;
+                vm.materialize_timers();
                 let waiter = vm.waits.sessions.get(&session).copied();
                 match waiter {
                     Some(waiter) => push_entry(vm, state, waiter),
@@ -116,6 +117,7 @@ lua_fn! {
 
 /// A copy of the table, as making Lua values can start finalizers that open sessions.
 fn all(vm: VmPtr) -> Vec<(i32, Waiter)> {
+    vm.materialize_timers();
     let seen = vm
         .waits
         .sessions

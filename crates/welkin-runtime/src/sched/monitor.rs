@@ -245,28 +245,28 @@ impl<'a> Watch<'a> {
     }
 
     fn watch_dying(&self, elapsed_ns: i64) {
-        let mut dying = self.node.sched.monitor.dying.lock();
-        dying.retain_mut(|dying| !dying.slot.is_gone());
-        for dying in dying.iter_mut() {
-            self.watch_one_dying(dying, elapsed_ns);
+        let mut overdue = Vec::new();
+        self.node.sched.monitor.dying.lock().retain_mut(|dying| {
+            if self.is_running(dying.slot.address()) {
+                dying.ran_ns += elapsed_ns;
+                if dying.ran_ns > GRACE_NS && !dying.slot.has_last_words() {
+                    overdue.push(Arc::clone(&dying.slot));
+                }
+            }
+            !dying.slot.is_gone()
+        });
+        // Without the lock: what is called here may end services itself.
+        for slot in overdue {
+            self.stop_overdue(&slot);
         }
     }
 
-    fn watch_one_dying(&self, dying: &mut Dying, elapsed_ns: i64) {
-        let slot = &dying.slot;
-        let mut workers = self.node.sched.workers.iter();
-        let running = workers.any(|worker| {
-            worker
-                .visit()
-                .is_some_and(|(address, _)| address == slot.address())
-        });
-        if !running {
-            return;
-        }
-        dying.ran_ns += elapsed_ns;
-        if dying.ran_ns <= GRACE_NS || slot.has_last_words() {
-            return;
-        }
+    fn is_running(&self, address: Address) -> bool {
+        let mut visits = self.node.sched.workers.iter().filter_map(Worker::visit);
+        visits.any(|(visited, _)| visited == address)
+    }
+
+    fn stop_overdue(&self, slot: &Slot) {
         if slot.set_overdue() {
             self.node.log(
                 Address::NONE,

@@ -108,8 +108,11 @@ pub fn logger(node: &Arc<Node>) -> Receiver<String> {
     received
 }
 
-/// A service that hands on what it gets: source, session, kind, bytes.
-pub fn recorder(node: &Arc<Node>) -> (Address, Receiver<(Address, i32, u8, Vec<u8>)>) {
+/// Source, session, kind, bytes.
+pub type Record = (Address, i32, u8, Vec<u8>);
+
+/// A service that hands on what it gets.
+pub fn recorder(node: &Arc<Node>) -> (Address, Receiver<Record>) {
     let (record, received) = channel();
     let address = launch(node, move |_, message| {
         let bytes = message.payload.as_bytes().to_vec();

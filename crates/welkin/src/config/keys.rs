@@ -91,7 +91,7 @@ pub static KEYS: &[Key] = &[
     later("welkin_console_password", Text("a text"), None),
     later("welkin_control", Text("the path of a socket"), None),
     later("welkin_crash_dir", Text("a folder, or -"), Some(".")),
-    works("welkin_exit_ms", Number(0, DAY_MS, MS), "10000"),
+    later("welkin_exit_ms", Number(0, DAY_MS, MS), Some("10000")),
     later("welkin_harbor_rejoin", Boolean, Some("false")),
     later(
         "welkin_log_format",

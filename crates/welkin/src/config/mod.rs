@@ -165,7 +165,7 @@ fn check_own_keys(environment: &Environment, origin: &str) -> Result<Vec<String>
             ),
             Some(key) => {
                 if !key.works && key.default != Some(&*value) {
-                    notices.push(format!("config key {name} has no effect: this version does not have that function yet. Remove it from {origin}, or do not rely on it"));
+                    notices.push(format!("config key {name} has no effect: not in this version yet. Remove it from {origin}, or do not rely on it"));
                 }
                 continue;
             }

@@ -90,8 +90,20 @@ fn all_mistakes_are_told_at_once() {
 #[test]
 fn a_key_without_effect_is_told_unless_it_asks_for_what_is() {
     let notices = |pairs: &[(&str, &str)]| checked(pairs).unwrap().notices;
-    assert_eq!(notices(&[("welkin_admin", "127.0.0.1:80")]).len(), 1);
+    for (key, value) in [
+        ("welkin_admin", "127.0.0.1:80"),
+        ("welkin_call_timeout_ms", "1000"),
+        ("welkin_exit_ms", "5000"),
+        ("welkin_lualib", "path"),
+        ("welkin_slow_ms", "100"),
+    ] {
+        let said = notices(&[(key, value)]);
+        assert_eq!(said.len(), 1, "{key}");
+        let expected = format!("config key {key} has no effect: not in this version yet");
+        assert!(said[0].starts_with(&expected), "{said:?}");
+    }
     assert!(notices(&[("welkin_tls_verify", "false")]).is_empty());
+    assert!(notices(&[("welkin_lualib", "builtin")]).is_empty());
     assert!(notices(&[("welkin_preempt_ms", "10")]).is_empty());
 }
 
