@@ -132,7 +132,10 @@ impl VmPtr {
             return Flow::Done;
         };
         if let Wait::Deferred(function) = waiter.wait {
-            waiter = Waiter { coroutine: self.begin_deferred(function), wait: Wait::Timer };
+            waiter = Waiter {
+                coroutine: self.begin_deferred(function),
+                wait: Wait::Timer,
+            };
         }
         let mut args = 0;
         match waiter.wait {

@@ -171,7 +171,10 @@ impl VmPtr {
         for (session, function) in deferred {
             let coroutine = self.begin_deferred(function);
             self.co(coroutine).doing = Doing::Waiting(session);
-            let waiter = Waiter { coroutine, wait: Wait::Timer };
+            let waiter = Waiter {
+                coroutine,
+                wait: Wait::Timer,
+            };
             self.waits.sessions.insert(session, waiter);
         }
     }

@@ -211,11 +211,8 @@ fn commands_answer_as_in_skynet() {
     };
     let some = |text: &str| Some(text.to_owned());
     register(&node, "mod", closure(|_, _| Flow::Done), None, false);
-    for n in 4..10 {
-        launch(&node, move |_, _| {
-            let _ = n;
-            Flow::Done
-        });
+    for _ in 4..10 {
+        launch(&node, |_, _| Flow::Done);
     }
     assert_eq!(run("LAUNCH", Some("mod  a b\rc")), some(":0000000A"));
     assert_eq!(run("LAUNCH", Some("unknown")), None);

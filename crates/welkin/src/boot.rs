@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use welkin_net::Net;
 use welkin_runtime::{Address, Node};
@@ -51,11 +51,24 @@ pub fn run(config: &Config) -> u8 {
             return status;
         }
     };
+    let began = Instant::now();
     node.run();
     if let Some(daemon) = background {
         daemon.leave();
     }
+    await_feeder(began);
     exit_status(&node)
+}
+
+/// Who feeds a node's standard input through a pipe may still be about to write in the node's first
+/// second, and a node that has ended by then would break that pipe under its hands. On skynet nobody
+/// ever saw that, as its end takes up to a second; here the end waits that second out.
+fn await_feeder(began: Instant) {
+    use std::os::unix::fs::FileTypeExt;
+    let piped = std::fs::metadata("/dev/stdin").is_ok_and(|input| input.file_type().is_fifo());
+    if piped {
+        thread::sleep(FEEDER_GRACE.saturating_sub(began.elapsed()));
+    }
 }
 
 fn exit_status(node: &Node) -> u8 {
@@ -63,6 +76,9 @@ fn exit_status(node: &Node) -> u8 {
     let text = String::from_utf8(text).unwrap_or_default();
     text.parse().unwrap_or(0)
 }
+
+/// See [`await_feeder`].
+const FEEDER_GRACE: Duration = Duration::from_millis(1000);
 
 /// Builds the node up to the point where its workers can start.
 fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, Failure> {
