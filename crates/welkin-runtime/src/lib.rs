@@ -14,6 +14,7 @@
 
 #![deny(unsafe_code)]
 
+mod backlog;
 mod clock;
 mod command;
 mod dump;

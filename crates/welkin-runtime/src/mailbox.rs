@@ -12,12 +12,11 @@
 
 use std::collections::VecDeque;
 
+use crate::backlog::Backlog;
 use crate::sync::Mutex;
 
 /// Above this many waiting messages a service is reported as overloaded; doubles with each report.
 const OVERLOAD_FIRST: usize = 1024;
-/// Capacity, in messages, that an empty mailbox may keep.
-const SPARE_CAPACITY: usize = 64;
 
 /// `M`: message, `S`: service.
 pub(crate) struct Mailbox<M, S> {
@@ -25,7 +24,7 @@ pub(crate) struct Mailbox<M, S> {
 }
 
 struct Inbox<M, S> {
-    queue: VecDeque<M>,
+    queue: Backlog<M>,
     /// `None` while a worker has it, and before it is made.
     service: Option<S>,
     state: State,
@@ -74,7 +73,7 @@ impl<M, S> Mailbox<M, S> {
     pub(crate) fn new() -> Self {
         Mailbox {
             inbox: Mutex::new(Inbox {
-                queue: VecDeque::new(),
+                queue: Backlog::new(),
                 service: None,
                 state: State::Held,
                 scheduled: false,
@@ -133,11 +132,7 @@ impl<M, S> Mailbox<M, S> {
         let mut inbox = self.inbox.lock();
         debug_assert!(inbox.scheduled, "a turn without being scheduled");
         let overload = inbox.overload();
-        if inbox.queue.len() <= limit {
-            std::mem::swap(&mut inbox.queue, batch);
-        } else {
-            batch.extend(inbox.queue.drain(..limit));
-        }
+        inbox.queue.take(batch, limit);
         Turn {
             service: inbox.service.take(),
             preempted: std::mem::take(&mut inbox.preempted),
@@ -159,15 +154,15 @@ impl<M, S> Mailbox<M, S> {
         }
         inbox.scheduled = false;
         inbox.threshold = OVERLOAD_FIRST;
-        if inbox.queue.capacity() > SPARE_CAPACITY {
-            inbox.queue = VecDeque::new();
-        }
+        inbox.queue.trim();
         true
     }
 
     /// Takes all that waits.
     pub(crate) fn drain(&self) -> VecDeque<M> {
-        std::mem::take(&mut self.inbox.lock().queue)
+        let mut all = VecDeque::new();
+        self.inbox.lock().queue.take(&mut all, usize::MAX);
+        all
     }
 
     /// Messages that wait here; those in a worker's batch are not counted.

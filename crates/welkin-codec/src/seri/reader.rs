@@ -52,6 +52,9 @@ impl fmt::Display for SeriError {
 
 impl std::error::Error for SeriError {}
 
+/// How far [`Reader::pairs_ahead`] looks.
+const PAIRS_AHEAD_MAX: usize = 16;
+
 /// Takes tokens from a slice. After an error its position means nothing any more.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
@@ -96,6 +99,25 @@ impl<'a> Reader<'a> {
             Some(token) => Ok(token),
             None => Err(self.fault(line!())),
         }
+    }
+
+    /// How many key and value pairs follow at least, as far as they are plain values and at most
+    /// [`PAIRS_AHEAD_MAX`]; what is wrong with the bytes is found when they are read.
+    #[inline]
+    pub fn pairs_ahead(&self) -> usize {
+        let mut ahead = self.clone();
+        for pairs in 0..PAIRS_AHEAD_MAX {
+            match ahead.next() {
+                Ok(Some(Token::Nil | Token::Table { .. }) | None) | Err(_) => return pairs,
+                Ok(Some(_)) => {}
+            }
+            match ahead.next() {
+                Ok(Some(Token::Table { .. })) => return pairs + 1,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return pairs,
+            }
+        }
+        PAIRS_AHEAD_MAX
     }
 
     /// How many of `array` announced items memory may be made ready for. Each item takes at least one
@@ -211,6 +233,18 @@ mod tests {
             tokens.push(token);
         }
         Ok(tokens)
+    }
+
+    #[test]
+    fn pairs_ahead_are_counted_as_far_as_they_are_plain() {
+        // {a = 1, b = 2} without its head, then a table as the second value.
+        let flat = [0x0c, b'a', 0x0a, 1, 0x0c, b'b', 0x0a, 2, 0];
+        assert_eq!(Reader::new(&flat).pairs_ahead(), 2);
+        let nested = [0x0c, b'a', 0x0a, 1, 0x0c, b'b', 0x06, 0, 0];
+        assert_eq!(Reader::new(&nested).pairs_ahead(), 2);
+        assert_eq!(Reader::new(&[0x0c, b'a', 0x0a]).pairs_ahead(), 0);
+        assert_eq!(Reader::new(&[]).pairs_ahead(), 0);
+        assert_eq!(Reader::new(&[1; 100]).pairs_ahead(), PAIRS_AHEAD_MAX);
     }
 
     #[test]

@@ -106,7 +106,13 @@ impl Build<'_> {
         self.check_stack()?;
         let state = self.state;
         let room = c_int::try_from(self.reader.room(array)).unwrap_or(c_int::MAX);
-        state.create_table(room, 0);
+        // A table that grows pair by pair is rehashed at each power of two; looking ahead is cheaper.
+        let pairs = if array == 0 {
+            self.reader.pairs_ahead()
+        } else {
+            0
+        };
+        state.create_table(room, pairs as c_int);
         for item in 1..=array {
             let token = self.reader.value()?;
             self.push(token, depth + 1)?;
