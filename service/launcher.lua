@@ -17,7 +17,39 @@ local pending = {}
 ---@type table<integer, integer> address -> session of its LAUNCH, while it is in init
 local sessions = {}
 
+--- Entries of `services`, and the most there were since it was last made.
+local count, most = 0, 0
+--- A list that had more entries than this is made anew when three quarters have gone: a table keeps its size.
+local MOST_KEPT = 4096
+
 local CMD = {}
+
+---@param address integer
+---@param text string
+local function enlist(address, text)
+	services[address] = text
+	count = count + 1
+	if count > most then
+		most = count
+	end
+end
+
+---@param address integer
+local function strike(address)
+	if services[address] == nil then
+		return
+	end
+	services[address] = nil
+	count = count - 1
+	if most > MOST_KEPT and count < most // 4 then
+		local kept = {}
+		for at, text in pairs(services) do
+			kept[at] = text
+		end
+		services, most = kept, count
+		collectgarbage()
+	end
+end
 
 local function launch(session, module, ...)
 	local text = module .. " " .. concat({ ... }, " ")
@@ -26,7 +58,7 @@ local function launch(session, module, ...)
 		skynet.response()(false)
 		return
 	end
-	services[address] = text
+	enlist(address, text)
 	pending[address] = skynet.response()
 	sessions[address] = session
 	return address
@@ -57,13 +89,13 @@ function CMD.LAUNCHOK(_, source)
 end
 
 function CMD.ERROR(_, source)
-	services[source] = nil
+	strike(source)
 	settle(source, false)
 end
 
 -- A service that exits by itself is answered for without a value; one that was killed has failed.
 function CMD.REMOVE(_, _, address, killed)
-	services[address] = nil
+	strike(address)
 	settle(address, not killed)
 end
 
@@ -115,7 +147,7 @@ end
 function CMD.KILL(_, _, address)
 	skynet.kill(address)
 	local list = { [skynet.address(address)] = tostring(services[address]) }
-	services[address] = nil
+	strike(address)
 	skynet.retpack(list)
 end
 

@@ -12,6 +12,11 @@ use libmimalloc_sys as mi;
 
 const FIRST_WARNING: usize = 32 << 20;
 
+unsafe extern "C" {
+    /// mimalloc's: the binding has it only with a further dependency.
+    fn mi_collect(force: bool);
+}
+
 /// Accounts of one VM. Written only by the worker that runs it.
 #[derive(Debug)]
 pub struct Heap {
@@ -25,6 +30,17 @@ pub struct Heap {
     warn_at: usize,
     /// A threshold was passed since [`Heap::take_warning`]: the size then.
     warned: usize,
+}
+
+/// Gives free memory back to the system: the calling thread's share of the VMs' blocks, also what other
+/// threads have freed of it, and the payloads' of all threads. Some milliseconds in a large process.
+pub fn give_back() {
+    // SAFETY: both may be called at any time; they touch free memory only.
+    unsafe {
+        mi_collect(true);
+        #[cfg(target_env = "gnu")]
+        libc::malloc_trim(0);
+    }
 }
 
 impl Default for Heap {

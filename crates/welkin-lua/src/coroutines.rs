@@ -18,6 +18,9 @@ use crate::waits::Token;
 /// Idle coroutines kept by one service.
 const IDLE_MAX: usize = 128;
 
+/// Up to so many are looked through one by one.
+const FEW: usize = 8;
+
 /// No coroutine.
 pub const NONE: u32 = u32::MAX;
 
@@ -64,6 +67,8 @@ pub struct Coroutine {
     pub token: Token,
     /// Trace tag of its request.
     pub tag: Tag,
+    /// The record is in use; else the thread it names may be gone.
+    pub has_thread: bool,
 }
 
 /// All of one service.
@@ -108,7 +113,15 @@ impl VmPtr {
 
     /// Index of the service coroutine that `thread` is.
     pub fn find_thread(&self, thread: State) -> Option<u32> {
-        self.cos.by_thread.get(&(thread.ptr() as usize)).copied()
+        if self.cos.all.len() > FEW {
+            return self.cos.by_thread.get(&(thread.ptr() as usize)).copied();
+        }
+        let found = self
+            .cos
+            .all
+            .iter()
+            .position(|co| co.state == thread && co.has_thread);
+        found.map(|index| index as u32)
     }
 
     /// A coroutine with an empty stack. Called outside of protected mode, or inside one where an
@@ -145,14 +158,38 @@ impl VmPtr {
             answer: Answer::None,
             token: Token::None,
             tag: Tag::None,
+            has_thread: true,
         };
         if (index as usize) < self.cos.all.len() {
             self.cos.all[index as usize] = fresh;
         } else {
+            if self.cos.all.capacity() < FEW {
+                // Most services need one or two for ever.
+                self.cos.all.reserve_exact(1);
+            }
             self.cos.all.push(fresh);
         }
-        self.cos.by_thread.insert(state.ptr() as usize, index);
+        self.index_threads(index);
         index
+    }
+
+    /// Threads are found by a table once they are many.
+    fn index_threads(mut self, fresh: u32) {
+        let count = self.cos.all.len();
+        if count > FEW {
+            let from = if self.cos.by_thread.is_empty() {
+                0
+            } else {
+                fresh
+            };
+            let to = if from == 0 { count as u32 } else { fresh + 1 };
+            for index in from..to {
+                let thread = self.co(index).state.ptr() as usize;
+                if self.co(index).has_thread {
+                    self.cos.by_thread.insert(thread, index);
+                }
+            }
+        }
     }
 
     /// Gives a coroutine back whose stack is empty and which can be resumed again.
@@ -178,6 +215,7 @@ impl VmPtr {
         let main = self.main;
         let thread = self.co(index).state;
         self.cos.by_thread.remove(&(thread.ptr() as usize));
+        self.co(index).has_thread = false;
         main.push_ref(self.refs.threads);
         main.push_nil();
         main.raw_set_i(-2, i64::from(index) + 1);

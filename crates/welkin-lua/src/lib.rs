@@ -25,4 +25,5 @@ pub mod trace;
 pub mod vm;
 pub mod waits;
 
+pub use alloc::give_back;
 pub use module::{Options, register};

@@ -180,6 +180,7 @@ impl Node {
         if self.mailbox_max > 0 {
             self.refusals.forget(slot.address());
         }
+        self.tidy.want();
         if slot.set_gone() && slot.counts {
             self.service_gone();
         }

@@ -19,6 +19,7 @@ use crate::names::Names;
 use crate::os;
 use crate::post::Refusals;
 use crate::sched::Sched;
+use crate::sched::tidy::Tidy;
 use crate::service::{Driver, Module, Remote, Tap, TapFactory};
 use crate::slot::Slot;
 use crate::table::Table;
@@ -37,6 +38,7 @@ pub struct Node {
     pub(crate) refusals: Refusals,
     pub(crate) tap_factory: Option<Box<dyn TapFactory>>,
     pub(crate) taps: Mutex<HashMap<Address, Box<dyn Tap>>>,
+    pub(crate) tidy: Tidy,
     /// Who hears of ended services (command `MONITOR`); 0: nobody.
     pub(crate) monitor: AtomicU32,
     /// Services that keep the node alive and are not gone.
@@ -60,6 +62,7 @@ pub struct NodeBuilder {
     preempt_ms: u32,
     mailbox_max: usize,
     tap_factory: Option<Box<dyn TapFactory>>,
+    tidy: Option<fn()>,
 }
 
 impl NodeBuilder {
@@ -106,6 +109,13 @@ impl NodeBuilder {
         self
     }
 
+    /// What each worker calls, on its own thread and between services, some time after services have
+    /// ended: the place to give memory back to the system. At most once a second. Default: nothing.
+    pub fn tidy(mut self, give_back: fn()) -> Self {
+        self.tidy = Some(give_back);
+        self
+    }
+
     /// The node. Its time begins here; nothing runs before [`Node::run`].
     pub fn build(self) -> Arc<Node> {
         Arc::new(Node {
@@ -120,6 +130,7 @@ impl NodeBuilder {
             refusals: Refusals::default(),
             tap_factory: self.tap_factory,
             taps: Mutex::default(),
+            tidy: Tidy::new(self.tidy),
             monitor: AtomicU32::new(0),
             alive: AtomicUsize::new(0),
             aborting: AtomicBool::new(false),
@@ -143,6 +154,7 @@ impl Node {
             preempt_ms: 5,
             mailbox_max: 0,
             tap_factory: None,
+            tidy: None,
         }
     }
 

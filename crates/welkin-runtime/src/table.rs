@@ -16,6 +16,8 @@ use parking_lot::RwLock;
 use crate::message::Address;
 
 const SHARDS: usize = 64;
+/// Entries that a shard keeps room for in any case.
+const SPARE_ROOM: usize = 64;
 
 type Shard<S> = RwLock<HashMap<u32, Arc<S>, BuildHasherDefault<Spread>>>;
 
@@ -80,6 +82,21 @@ impl<S> Table<S> {
 
     pub(crate) fn remove(&self, address: Address) -> Option<Arc<S>> {
         self.shard(address).write().remove(&address.0)
+    }
+
+    /// Gives back room that many services have left, shard by shard.
+    pub(crate) fn shrink(&self) {
+        for shard in &self.shards {
+            let crowded = {
+                let shard = shard.0.read();
+                shard.capacity() <= SPARE_ROOM.max(4 * shard.len())
+            };
+            if !crowded {
+                let mut shard = shard.0.write();
+                let room = 2 * shard.len();
+                shard.shrink_to(room);
+            }
+        }
     }
 
     /// All addresses, ascending.

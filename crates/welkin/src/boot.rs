@@ -98,6 +98,7 @@ fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, 
         .mailbox_max(config.mailbox_max)
         .driver(net.clone())
         .tap_factory(Box::new(Dumps))
+        .tidy(welkin_lua::give_back)
         .build();
     for (key, value) in &config.environment {
         // The keys of a map are all different, and nobody has set one before.

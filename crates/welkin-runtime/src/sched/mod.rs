@@ -17,6 +17,7 @@ pub(crate) mod meter;
 pub(crate) mod monitor;
 pub(crate) mod queue;
 pub(crate) mod role;
+pub(crate) mod tidy;
 pub(crate) mod visit;
 pub(crate) mod worker;
 
@@ -140,6 +141,13 @@ impl Sched {
     /// Some sleeping worker must look around.
     pub(crate) fn wake_any(&self) {
         self.wake(self.idle.notify_any());
+    }
+
+    /// Every sleeping worker must look around.
+    pub(crate) fn wake_all(&self) {
+        for _ in &self.workers {
+            self.wake_any();
+        }
     }
 
     pub(crate) fn wake(&self, notify: Notify) {

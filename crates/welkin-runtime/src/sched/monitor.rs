@@ -38,6 +38,8 @@ const LEADERLESS_TICKS: u32 = 2;
 const UNLOOKED_NS: i64 = 1_000_000;
 /// Worker time that an ended service has to finish its message.
 const GRACE_NS: i64 = 1_000_000_000;
+/// Room kept for ended services that are to be watched.
+const DYING_SPARE: usize = 1024;
 /// How often long messages are looked for.
 const ALARM_NS: i64 = 5_000_000_000;
 
@@ -78,7 +80,8 @@ impl Monitor {
         self.dying.lock().push(Dying { slot, ran_ns: 0 });
     }
 
-    fn park(&self, sched: &Sched) {
+    /// Until a worker wakes up, or to `until_ns` at the latest.
+    fn park(&self, sched: &Sched, until_ns: Option<i64>) {
         *self.woken.lock() = false;
         self.parked.store(true, Ordering::Relaxed);
         // Pairs with the fence of a worker that wakes up.
@@ -86,7 +89,16 @@ impl Monitor {
         if !sched.is_anyone_awake() && !sched.is_stopped() {
             let mut woken = self.woken.lock();
             while !*woken {
-                self.changed.wait(&mut woken);
+                let Some(until_ns) = until_ns else {
+                    self.changed.wait(&mut woken);
+                    continue;
+                };
+                let left = until_ns - os::monotonic_ns();
+                if left <= 0 {
+                    break;
+                }
+                let left = Duration::from_nanos(left.cast_unsigned());
+                self.changed.wait_for(&mut woken, left);
             }
         }
         self.parked.store(false, Ordering::Relaxed);
@@ -111,7 +123,7 @@ pub(crate) fn run(node: &Arc<Node>) {
             idle_ticks += 1;
         }
         if idle_ticks > LINGER_TICKS {
-            sched.monitor.park(sched);
+            sched.monitor.park(sched, node.tidy.due_ns());
             idle_ticks = 0;
             watch.last_ns = os::monotonic_ns();
         }
@@ -154,6 +166,10 @@ impl<'a> Watch<'a> {
 
     fn tick(&mut self) {
         let now = os::monotonic_ns();
+        if self.node.tidy.begin(now) {
+            self.node.slots.shrink();
+            self.node.sched.wake_all();
+        }
         self.hand_on_stale_next();
         self.attend(now);
         let waiting = self.waiting(now);
@@ -246,7 +262,8 @@ impl<'a> Watch<'a> {
 
     fn watch_dying(&self, elapsed_ns: i64) {
         let mut overdue = Vec::new();
-        self.node.sched.monitor.dying.lock().retain_mut(|dying| {
+        let mut dying = self.node.sched.monitor.dying.lock();
+        dying.retain_mut(|dying| {
             if self.is_running(dying.slot.address()) {
                 dying.ran_ns += elapsed_ns;
                 if dying.ran_ns > GRACE_NS && !dying.slot.has_last_words() {
@@ -255,6 +272,11 @@ impl<'a> Watch<'a> {
             }
             !dying.slot.is_gone()
         });
+        // After very many have ended at once.
+        if dying.is_empty() && dying.capacity() > DYING_SPARE {
+            *dying = Vec::new();
+        }
+        drop(dying);
         // Without the lock: what is called here may end services itself.
         for slot in overdue {
             self.stop_overdue(&slot);

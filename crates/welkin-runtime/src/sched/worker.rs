@@ -45,6 +45,8 @@ pub(super) struct Loop {
     visits_since_look: u32,
     /// Fast time not yet matched by slow time.
     credit_ns: i64,
+    /// The last round of giving memory back that this thread took part in.
+    tidied: u32,
 }
 
 /// Starts a worker thread; it waits at `seat` for a role.
@@ -91,6 +93,7 @@ impl Loop {
             picks: 0,
             visits_since_look: 0,
             credit_ns: 0,
+            tidied: 0,
         }
     }
 
@@ -190,6 +193,7 @@ impl Loop {
             self.now_ns = os::monotonic_ns();
             return self.visit_picked(slot);
         }
+        self.node.tidy.take_part(&mut self.tidied);
         self.role().awake.store(false, Ordering::Relaxed);
         let sched = self.sched();
         let slept = sched.idle.sleep(
