@@ -254,7 +254,7 @@ impl VmPtr {
         state.push_int(message.source.0.into());
         main.push_light(message.ptr);
         main.push_int(message.len as i64);
-        let status = main.pcall(2, ffi::LUA_MULTRET, base);
+        let status = preempt::within(main, || main.pcall(2, ffi::LUA_MULTRET, base));
         let results = main.top() - base;
         if status != ffi::LUA_OK {
             let text = self.error_value_text();
@@ -332,7 +332,8 @@ impl VmPtr {
 
     /// Calls a handler of unknown messages on the main thread; an error is noted.
     fn call_handler(self, args: i32) {
-        if self.main.pcall(args, 0, 0) != ffi::LUA_OK {
+        let main = self.main;
+        if preempt::within(main, || main.pcall(args, 0, 0)) != ffi::LUA_OK {
             let text = self.error_value_text();
             self.note_error(&text);
         }
@@ -445,7 +446,7 @@ impl VmPtr {
             self.cos.init = NONE;
         }
         let state = self.co(index).state;
-        state.close_thread(None);
+        preempt::within(state, || state.close_thread(None));
         state.set_top(0);
         preempt::disarm(state);
         self.release_coroutine(index);
@@ -489,7 +490,7 @@ impl VmPtr {
         of.check_stack(1);
         of.push_value(-1);
         of.move_to(main, 1);
-        main.pcall(2, 1, 0);
+        preempt::within(main, || main.pcall(2, 1, 0));
         let text = main
             .text(-1)
             .unwrap_or(b"<error object without text>")

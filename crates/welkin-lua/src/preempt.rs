@@ -91,6 +91,17 @@ pub fn run(mut vm: VmPtr, state: State, from: Option<State>, args: i32) -> Resum
     resumed
 }
 
+/// Runs what may enter Lua on `state` outside of a resume: error handlers, to-be-closed variables, an
+/// own `unpack`. It cannot be preempted, but a signal and a kill reach it.
+pub fn within<R>(state: State, f: impl FnOnce() -> R) -> R {
+    let below = RUNNING.replace(state.ptr());
+    let chain = CHAIN.replace(false);
+    let result = f();
+    CHAIN.set(chain);
+    RUNNING.set(below);
+    result
+}
+
 unsafe extern "C-unwind" fn hook(l: *mut lua_State, _record: *mut ffi::lua_Debug) {
     // SAFETY: Lua calls it on the running thread; nothing is owned when it raises or yields.
     unsafe {

@@ -145,7 +145,7 @@ impl LuaService {
 
 /// Makes the main thread usable again after an error or a yield.
 fn reset_main(vm: VmPtr) {
-    vm.main.close_thread(None);
+    preempt::within(vm.main, || vm.main.close_thread(None));
     vm.main.set_top(0);
 }
 
