@@ -8,6 +8,7 @@
 ---@field forget fun(session: integer)  nobody waits any more: a late answer is dropped silently
 ---@field sessions fun(): table<integer, thread|string>  suspended coroutines; "BREAK" for one that is gone
 ---@field tag fun(co: thread|nil): string|false|nil  trace tag
+---@field fresh_tag fun(): string  the next tag of this service
 ---@field set_tag fun(tag: string|false|nil)  of the running coroutine
 ---@field trace_proto fun(name: string, flag: boolean|nil)
 ---@field init_thread fun(co: thread|nil)  the coroutine that runs the start function
@@ -113,8 +114,6 @@ return function(skynet, native)
 
 	-- Tracing
 
-	local trace_count = 0
-
 	---Starts tracing in the running coroutine with a new tag.
 	---@param info string|nil
 	function COLD.trace(info)
@@ -123,8 +122,7 @@ return function(skynet, native)
 		if tag == false then
 			return
 		end
-		trace_count = trace_count + 1
-		tag = string.format(":%08x-%d", skynet.self(), trace_count)
+		tag = native.fresh_tag()
 		native.set_tag(tag)
 		core.trace(tag, info and "trace " .. info or "trace")
 	end

@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mlua_sys as ffi;
 
+use crate::bindings::info::push_owned;
 use crate::state::{State, lua_State};
 use crate::vm::{self, VmPtr};
 
@@ -107,10 +108,10 @@ unsafe fn leave(state: State, error: LuaError) -> c_int {
     match error {
         LuaError::Text(text) => {
             state.push_where(1);
-            push_and_drop(state, text);
+            push_owned(state, text.into_bytes());
             state.concat(2);
         }
-        LuaError::Plain(text) => push_and_drop(state, text),
+        LuaError::Plain(text) => push_owned(state, text.into_bytes()),
         LuaError::Raise => {}
         LuaError::Yield {
             values,
@@ -123,19 +124,6 @@ unsafe fn leave(state: State, error: LuaError) -> c_int {
     }
     // SAFETY: nothing is owned here.
     unsafe { ffi::lua_error(l) }
-}
-
-/// Pushes `text`, which is freed before anything can raise: the bytes wait in the VM meanwhile.
-fn push_and_drop(state: State, text: String) {
-    let mut vm = vm::vm(state);
-    vm.error_text = text;
-    // The field, not this frame, owns the bytes while Lua copies them; the next error frees them.
-    let bytes: *const [u8] = vm.error_text.as_bytes();
-    // SAFETY: nothing writes the field before the copy is made.
-    state.push_bytes(unsafe { &*bytes });
-    if vm.error_text.capacity() > 4096 {
-        vm.error_text = String::new();
-    }
 }
 
 /// Makes a native function: `lua_fn! { /// doc  fn name(call: &mut Call) -> LuaResult { ... } }`.

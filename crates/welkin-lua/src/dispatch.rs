@@ -216,9 +216,7 @@ impl VmPtr {
             return Err(Refused::NoProtocol);
         }
         state.raw_get_lit(-1, c"unpack");
-        let builtin = state
-            .to_cfunction(-1)
-            .is_some_and(|f| std::ptr::fn_addr_eq(f, seri::unpack as ffi::lua_CFunction));
+        let builtin = state.is_fn(-1, seri::unpack);
         if state.raw_get_lit(-2, c"dispatch") == ffi::LUA_TNIL {
             if message.kind != kind::DEBUG {
                 state.pop(2);
@@ -517,16 +515,15 @@ impl VmPtr {
         self.errors.extend_from_slice(text);
     }
 
-    /// Sends an error message to a requester.
-    pub fn answer_error(self, to: Address, session: i32) {
+    /// Sends an error message to a requester; false: it is gone, and nobody is left to be told.
+    pub fn answer_error(self, to: Address, session: i32) -> bool {
         let message = Message {
             source: self.address(),
             session,
             kind: kind::ERROR,
             payload: Payload::empty(),
         };
-        // Nobody is left to be told when the requester is gone.
-        let _ = self.node.post(to, message);
+        self.node.post(to, message).is_ok()
     }
 
     fn begin_trace(mut self, index: u32, message: &Incoming) {

@@ -9,37 +9,26 @@ mod tables {
     include!(concat!(env!("OUT_DIR"), "/library_tables.rs"));
 }
 
-/// Source of the Lua module `name` as `require` names it: `skynet.queue` is `lualib/skynet/queue.lua`
-/// or `lualib/skynet/queue/init.lua`.
-pub fn module(name: &str) -> Option<&'static str> {
+/// A file of the library: its path within its folder, and its text.
+type File = (&'static str, &'static str);
+
+/// The file of the Lua module `name` as `require` names it: `skynet.queue` is `skynet/queue.lua` or
+/// `skynet/queue/init.lua` below `lualib/`.
+pub fn module(name: &str) -> Option<File> {
     let name = name.as_bytes();
     find(tables::LUALIB, name, b".lua").or_else(|| find(tables::LUALIB, name, b"/init.lua"))
 }
 
 /// Source of the built-in service `name`: `launcher` is `service/launcher.lua`.
 pub fn service(name: &str) -> Option<&'static str> {
-    find(tables::SERVICE, name.as_bytes(), b".lua")
+    find(tables::SERVICE, name.as_bytes(), b".lua").map(|(_, source)| source)
 }
 
-/// Paths and sources of all modules, by path (`skynet/queue.lua`).
-pub fn modules() -> &'static [(&'static str, &'static str)] {
-    tables::LUALIB
-}
-
-/// Paths and sources of all built-in services, by path.
-pub fn services() -> &'static [(&'static str, &'static str)] {
-    tables::SERVICE
-}
-
-fn find(
-    table: &'static [(&'static str, &'static str)],
-    name: &[u8],
-    ending: &[u8],
-) -> Option<&'static str> {
+fn find(table: &'static [File], name: &[u8], ending: &[u8]) -> Option<File> {
     table
         .binary_search_by(|(path, _)| compare(path.as_bytes(), name, ending))
         .ok()
-        .map(|at| table[at].1)
+        .map(|at| table[at])
 }
 
 /// Orders a table's path against the path that `name` stands for, without building it.
@@ -55,27 +44,34 @@ fn compare(path: &[u8], name: &[u8], ending: &[u8]) -> Ordering {
 mod tests {
     use super::*;
 
-    static TABLE: &[(&str, &str)] = &[
+    static TABLE: &[File] = &[
         ("a.lua", "a"),
         ("b/c.lua", "bc"),
         ("b/init.lua", "b"),
         ("d-e.lua", "de"),
     ];
 
+    fn text(name: &[u8], ending: &[u8]) -> Option<&'static str> {
+        find(TABLE, name, ending).map(|(_, text)| text)
+    }
+
     #[test]
     fn dots_are_folders() {
-        assert_eq!(find(TABLE, b"b.c", b".lua"), Some("bc"));
-        assert_eq!(find(TABLE, b"b/c", b".lua"), Some("bc"));
-        assert_eq!(find(TABLE, b"b", b".lua"), None);
-        assert_eq!(find(TABLE, b"b", b"/init.lua"), Some("b"));
-        assert_eq!(find(TABLE, b"d-e", b".lua"), Some("de"));
-        assert_eq!(find(TABLE, b"", b".lua"), None);
+        assert_eq!(text(b"b.c", b".lua"), Some("bc"));
+        assert_eq!(text(b"b/c", b".lua"), Some("bc"));
+        assert_eq!(text(b"b", b".lua"), None);
+        assert_eq!(text(b"b", b"/init.lua"), Some("b"));
+        assert_eq!(text(b"d-e", b".lua"), Some("de"));
+        assert_eq!(text(b"", b".lua"), None);
     }
 
     #[test]
     fn the_tables_are_sorted_and_every_file_is_found() {
         for (table, of) in [
-            (tables::LUALIB, module as fn(&str) -> _),
+            (
+                tables::LUALIB,
+                (|name| module(name).map(|(_, text)| text)) as fn(&str) -> _,
+            ),
             (tables::SERVICE, service as fn(&str) -> _),
         ] {
             assert!(table.is_sorted_by(|a, b| a.0 < b.0));

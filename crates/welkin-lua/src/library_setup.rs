@@ -75,15 +75,11 @@ pub fn start_collector(state: State) {
     }
 }
 
-/// Pushes the chunk of a file of the built-in library.
-pub fn load_module(state: State, path: &str) {
-    let source = library::modules()
-        .iter()
-        .find(|(p, _)| *p == path)
-        .map(|(_, s)| *s);
-    let status = match source {
+/// Pushes the chunk of a module of the built-in library; a name without one raises.
+pub fn load_module(state: State, name: &str) {
+    let status = match library::module(name) {
         // SAFETY: called in protected mode by a native function; owns nothing.
-        Some(source) => unsafe { codecache::load_embedded(state.ptr(), path, source) },
+        Some((path, source)) => unsafe { codecache::load_embedded(state.ptr(), path, source) },
         None => {
             state.push_lit(c"a file of the built-in library is missing");
             ffi::LUA_ERRRUN
@@ -146,12 +142,12 @@ lua_fn! {
             state.push_lit(c":builtin:");
             return Ok(2);
         }
-        let Some(source) = std::str::from_utf8(name).ok().and_then(library::module) else {
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        let Some((path, _)) = library::module(name) else {
             state.push_lit(c"no built-in module of that name");
             return Ok(1);
         };
-        let path = library::modules().iter().find(|(_, s)| std::ptr::eq(*s, source)).map_or("", |(p, _)| *p);
-        load_module(state, path);
+        load_module(state, name);
         state.push_bytes(path.as_bytes());
         Ok(2)
     }

@@ -159,6 +159,13 @@ impl State {
         self.is_yieldable_raw() != 0
     }
 
+    /// Whether the value at `index` is this very C function.
+    #[inline]
+    pub fn is_fn(self, index: c_int, f: ffi::lua_CFunction) -> bool {
+        self.to_cfunction(index)
+            .is_some_and(|found| std::ptr::fn_addr_eq(found, f))
+    }
+
     /// Truth of the value.
     #[inline]
     pub fn to_bool(self, index: c_int) -> bool {

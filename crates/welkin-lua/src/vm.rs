@@ -6,7 +6,7 @@
 //! may hold a reference into the VM across a call into Lua. Only the worker that runs the service
 //! touches any of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ffi::c_int;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -23,7 +23,7 @@ use crate::coroutines::Coroutines;
 use crate::module::Shared;
 use crate::state::State;
 use crate::trace::Tracing;
-use crate::waits::{Token, Waits};
+use crate::waits::Waits;
 
 /// How messages reach the program.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -138,8 +138,6 @@ pub struct Vm {
     pub memlimit_used: bool,
     /// Bytes on their way into a Lua string.
     pub scratch: Vec<u8>,
-    /// The text of an error while it is raised.
-    pub error_text: String,
     /// Compiled files this VM runs.
     pub cache: CacheHold,
     /// Trace tags and their switches.
@@ -284,10 +282,7 @@ fn fresh(
             payload: Payload::empty(),
         },
         cos: Coroutines::default(),
-        waits: Waits {
-            wakeups: VecDeque::<Token>::new(),
-            ..Waits::default()
-        },
+        waits: Waits::default(),
         responses: HashMap::new(),
         response_next: 0,
         refs: Refs::default(),
@@ -304,7 +299,6 @@ fn fresh(
         memory_limit: shared.options.memory_max,
         memlimit_used: false,
         scratch: Vec::new(),
-        error_text: String::new(),
         cache: CacheHold::default(),
         tracing: Tracing::default(),
         profiles: HashMap::new(),

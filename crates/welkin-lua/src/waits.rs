@@ -11,7 +11,7 @@ use std::ffi::c_int;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use mlua_sys as ffi;
-use welkin_runtime::{Address, Payload};
+use welkin_runtime::Address;
 
 use crate::border::LuaError;
 use crate::coroutines::Doing;
@@ -82,8 +82,6 @@ pub struct Waits {
     pub woken: Woken,
     /// The answer that ended it; read by the continuation, freed with the message.
     pub answer: (usize, usize),
-    /// An answer that outlives its message (a failed call has none).
-    pub kept: Payload,
 }
 
 /// Spreads consecutive numbers over the table. Sessions are ours, not a peer's, so nobody can aim them.
@@ -205,8 +203,7 @@ impl VmPtr {
         } else {
             state.push_value(index);
         }
-        let taken = self.find_token(state);
-        if taken != Token::None {
+        if self.sleeper_on(state).is_some() {
             return Err(LuaError::new("token duplicative"));
         }
         self.push_tokens(state);
@@ -217,8 +214,8 @@ impl VmPtr {
         Ok(Token::Value(state.make_ref()))
     }
 
-    /// The token of a sleeper that the value on top of the stack stands for; the value stays.
-    fn find_token(mut self, state: State) -> Token {
+    /// The coroutine that sleeps on the value on top of the stack, which stays.
+    fn sleeper_on(mut self, state: State) -> Option<u32> {
         if self.refs.tokens != 0 {
             self.push_tokens(state);
             state.push_value(-2);
@@ -226,29 +223,24 @@ impl VmPtr {
             let found = state.to_int(-1);
             state.pop(2);
             if let Some(index) = found {
-                return self.co(index as u32).token;
+                return Some(index as u32);
             }
         }
-        let Some(index) = state.to_thread(-1).and_then(|t| self.find_thread(t)) else {
-            return Token::None;
-        };
-        match self.co(index).token {
-            token @ Token::Own(_) => token,
-            _ => Token::None,
-        }
+        let index = state.to_thread(-1).and_then(|t| self.find_thread(t))?;
+        matches!(self.co(index).token, Token::Own(_)).then_some(index)
     }
 
     /// `skynet.wakeup`: true when somebody sleeps on the value on top of the stack.
     pub fn queue_wakeup(mut self, state: State) -> bool {
-        let token = match self.find_token(state) {
-            Token::None => return false,
-            Token::Value(_) => {
-                // The queue needs a hold of its own: the sleeper gives its up when it wakes.
-                state.push_value(-1);
-                Token::Value(state.make_ref())
-            }
-            own => own,
+        let Some(index) = self.sleeper_on(state) else {
+            return false;
         };
+        let mut token = self.co(index).token;
+        if let Token::Value(_) = token {
+            // The queue needs a hold of its own: the sleeper gives its up when it wakes.
+            state.push_value(-1);
+            token = Token::Value(state.make_ref());
+        }
         self.waits.wakeups.push_back(token);
         true
     }
@@ -262,29 +254,15 @@ impl VmPtr {
                 let main = self.main;
                 main.push_ref(reference);
                 main.drop_ref(reference);
-                let found = self.find_token(main);
-                let index = if found == Token::None {
-                    None
-                } else {
-                    self.token_owner(main)
-                };
+                let index = self.sleeper_on(main);
                 main.pop(1);
-                index?
+                index.filter(|i| matches!(self.co(*i).token, Token::Value(_)))?
             }
         };
         match self.co(index).doing {
             Doing::Waiting(session) => Some((index, session)),
             _ => None,
         }
-    }
-
-    fn token_owner(self, state: State) -> Option<u32> {
-        self.push_tokens(state);
-        state.push_value(-2);
-        state.raw_get(-2);
-        let found = state.to_int(-1).map(|n| n as u32);
-        state.pop(2);
-        found
     }
 
     /// Gives up the token of coroutine `index`: it does not sleep any more.

@@ -9,7 +9,6 @@ use crate::border::{LuaError, LuaResult};
 use crate::coroutines::Answer;
 use crate::lua_fn;
 use crate::state::State;
-use crate::trace::Tag;
 use crate::vm::{OpenResponse, VmPtr};
 
 /// Takes the request of the running coroutine, to answer it once.
@@ -44,11 +43,8 @@ fn answer(vm: VmPtr, to: Address, session: i32, payload: Option<Payload>) -> boo
 fn ret_payload(vm: VmPtr, state: State, payload: Option<Payload>) -> LuaResult {
     let (to, session) = take_request(vm, "No session")?;
     let done = session != 0 && {
-        if let Some(index) = vm.running() {
-            let mut vm = vm;
-            if let Tag::On(tag) = vm.co(index).tag.clone() {
-                vm.trace_line(&tag, "response");
-            }
+        if let Some(tag) = vm.tag() {
+            vm.trace_line(&tag, "response");
         }
         answer(vm, to, session, payload)
     };
@@ -70,7 +66,7 @@ lua_fn! {
     /// `skynet.retpack(...)`: `ret(pack(...))`.
     fn retpack(call: &mut Call) -> LuaResult {
         let (vm, state) = (call.vm(), call.state);
-        let payload = pack_values(vm, state, 1)?;
+        let payload = pack_values(state, 1)?;
         ret_payload(vm, state, Some(payload))
     }
 
@@ -118,15 +114,12 @@ lua_fn! {
             state.push_bool(false);
             return Ok(1);
         };
-        let payload = if state.to_bool(1) { Some(response_payload(vm, state)?) } else { None };
+        let payload = if state.to_bool(1) { Some(response_payload(state)?) } else { None };
         close_response(state);
         vm.responses.remove(&(key as u64));
         let done = match payload {
             Some(payload) => answer(vm, open.source, open.session, payload),
-            None => {
-                let refusal = Message { source: vm.address(), session: open.session, kind: kind::ERROR, payload: Payload::empty() };
-                vm.node.post(open.source, refusal).is_ok()
-            }
+            None => vm.answer_error(open.source, open.session),
         };
         state.push_bool(done);
         Ok(1)
@@ -169,13 +162,10 @@ fn close_response(state: State) {
 }
 
 /// Packs the values behind the first by the closure's `pack`.
-fn response_payload(vm: VmPtr, state: State) -> Result<Option<Payload>, LuaError> {
+fn response_payload(state: State) -> Result<Option<Payload>, LuaError> {
     let pack = state.upvalue(2);
-    if state
-        .to_cfunction(pack)
-        .is_some_and(|f| std::ptr::fn_addr_eq(f, seri::pack as ffi::lua_CFunction))
-    {
-        return pack_values(vm, state, 2).map(Some);
+    if state.is_fn(pack, seri::pack) {
+        return pack_values(state, 2).map(Some);
     }
     let values = state.top() - 1;
     state.push_value(pack);

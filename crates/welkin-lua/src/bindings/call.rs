@@ -67,7 +67,7 @@ lua_fn! {
             vm.trace_call(to.address(), b"call", state, 1);
         }
         let custom = !unpacks_natively(state);
-        let payload = pack_by_class(vm, state, 3)?;
+        let payload = pack_by_class(state, 3)?;
         let to = target(vm, state, 1)?;
         let session = request(vm, state, to, kind, payload)?;
         if custom {
@@ -110,9 +110,7 @@ lua_fn! {
 #[inline]
 fn unpacks_natively(state: State) -> bool {
     state.raw_get_lit(-1, c"unpack");
-    let builtin = state
-        .to_cfunction(-1)
-        .is_some_and(|f| std::ptr::fn_addr_eq(f, seri::unpack as ffi::lua_CFunction));
+    let builtin = state.is_fn(-1, seri::unpack);
     state.pop(1);
     builtin
 }

@@ -220,13 +220,14 @@ fn join(state: State, values: c_int) {
     state.concat(2 * values - 1);
 }
 
-/// Pushes bytes that are freed before anything can raise.
+/// Pushes bytes; when the push raises, they are freed by the next use.
 pub fn push_owned(state: State, bytes: Vec<u8>) {
     let mut vm = crate::vm::vm(state);
     vm.scratch = bytes;
     let kept: *const [u8] = vm.scratch.as_slice();
     // SAFETY: the field owns the bytes until the next use, which comes after the copy.
     state.push_bytes(unsafe { &*kept });
+    vm.scratch = Vec::new();
 }
 
 fn push_stat(vm: VmPtr, state: State, what: &[u8]) {

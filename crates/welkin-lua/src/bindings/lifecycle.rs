@@ -3,7 +3,8 @@
 use std::ffi::c_int;
 
 use mlua_sys as ffi;
-use welkin_runtime::{Address, Flow, Message, Payload, PayloadBuf, kind};
+use welkin_codec::seri::Writer;
+use welkin_runtime::{Address, Flow, Message, Payload, kind};
 
 use super::send::target;
 use crate::border::{LuaError, LuaResult};
@@ -86,7 +87,7 @@ lua_fn! {
 
     /// `skynet.dispatch(name[, f]) -> previous`.
     fn dispatch(call: &mut Call) -> LuaResult {
-        let (mut vm, state) = (call.vm(), call.state);
+        let (vm, state) = (call.vm(), call.state);
         let set = state.top() > 1;
         state.set_top(2);
         state.push_ref(vm.refs.proto);
@@ -109,7 +110,6 @@ lua_fn! {
             state.push_value(2);
             state.raw_set_lit(-3, c"dispatch");
         }
-        vm.suspending = false;
         Ok(1)
     }
 
@@ -219,13 +219,12 @@ lua_fn! {
         let (mut vm, state) = (call.vm(), call.state);
         leave(vm);
         let running = vm.running();
-        vm.suspending = true;
         vm.dying = true;
         vm.node.command(&vm.slot, b"EXIT", None);
         if running.is_none() || !state.is_yieldable() {
-            vm.suspending = false;
             return Ok(0);
         }
+        vm.suspending = true;
         Err(LuaError::Yield { values: 0, context: 0, then: super::results_above })
     }
 
@@ -315,36 +314,38 @@ fn replace_handler(state: State, previous: c_int, default: ffi::lua_CFunction) -
 fn after_start(mut vm: VmPtr, state: State, status: c_int) -> LuaResult {
     vm.cos.init = crate::coroutines::NONE;
     if matches!(status, ffi::LUA_OK | ffi::LUA_YIELD) {
-        tell_launcher(vm, b"LAUNCHOK", &[]);
+        tell_launcher(vm, |packed| word(packed, "LAUNCHOK"));
         return Ok(0);
     }
     let mut line = b"init service failed: ".to_vec();
     line.extend_from_slice(state.text(-1).unwrap_or_default());
     vm.log(line);
-    tell_launcher(vm, b"ERROR", &[]);
+    tell_launcher(vm, |packed| word(packed, "ERROR"));
     state.push_fn(exit);
     state.call_k(0, 0, 0, super::results_above);
     Ok(0)
 }
 
-/// A `lua` message to `.launcher`: a word and more values that are packed already.
-fn tell_launcher(vm: VmPtr, word: &[u8], more: &[u8]) {
+/// A `lua` message to `.launcher`; `pack` writes its values.
+fn tell_launcher(vm: VmPtr, pack: impl FnOnce(&mut Writer<'_, Vec<u8>>)) {
     let Some(launcher) = vm.node.name_query(b"launcher") else {
         return;
     };
-    let mut packed = PayloadBuf::new();
-    // A short string: type 4, its length in the upper bits.
-    packed.push(4 | (word.len() as u8) << 3);
-    packed.extend(word);
-    packed.extend(more);
+    let mut packed = Vec::new();
+    pack(&mut Writer::new(&mut packed));
     let message = Message {
         source: vm.address(),
         session: 0,
         kind: kind::LUA,
-        payload: packed.finish(),
+        payload: Payload::copy_from(&packed),
     };
     // A node without launcher has nobody to tell.
     let _ = vm.node.post(launcher, message);
+}
+
+/// Packs one word; the words are short, so the format has room for them.
+fn word(packed: &mut Writer<'_, Vec<u8>>, word: &str) {
+    let _ = packed.string(word.as_bytes());
 }
 
 /// Everything a service owes to others when it exits, in the order programs rely on.
@@ -352,12 +353,12 @@ fn leave(mut vm: VmPtr) {
     for index in std::mem::take(&mut vm.waits.forks) {
         vm.discard(index);
     }
-    // An int32 and false, packed: `REMOVE, self, false`.
-    let address = vm.address().0;
-    let mut rest = vec![2 | 6 << 3];
-    rest.extend_from_slice(&u64::from(address).to_ne_bytes());
-    rest.push(1);
-    tell_launcher(vm, b"REMOVE", &rest);
+    let address = i64::from(vm.address().0);
+    tell_launcher(vm, |packed| {
+        word(packed, "REMOVE");
+        packed.integer(address);
+        packed.boolean(false);
+    });
 
     for (source, session) in std::mem::take(&mut vm.unread) {
         vm.answer_error(source, session);

@@ -147,15 +147,13 @@ pub fn push_class(vm: VmPtr, state: State, index: c_int) -> Result<u8, LuaError>
 /// Packs the values from `first` on by the protocol's `pack`; the class is on top of the stack, and
 /// the values end two below it. Leaves the stack with anything above the values cut or not.
 #[inline]
-pub fn pack_by_class(vm: VmPtr, state: State, first: c_int) -> Result<Option<Payload>, LuaError> {
+pub fn pack_by_class(state: State, first: c_int) -> Result<Option<Payload>, LuaError> {
     let last = state.top() - 2;
     state.raw_get_lit(-1, c"pack");
-    let builtin = state
-        .to_cfunction(-1)
-        .is_some_and(|f| std::ptr::fn_addr_eq(f, seri::pack as ffi::lua_CFunction));
+    let builtin = state.is_fn(-1, seri::pack);
     if builtin {
         state.set_top(last);
-        return pack_values(vm, state, first).map(Some);
+        return pack_values(state, first).map(Some);
     }
     let base = state.top() - 1;
     if !state.check_stack(last - first + 2) {
@@ -170,7 +168,7 @@ pub fn pack_by_class(vm: VmPtr, state: State, first: c_int) -> Result<Option<Pay
 
 /// Packs the values from `first` to the top.
 #[inline]
-pub fn pack_values(_vm: VmPtr, state: State, first: c_int) -> Result<Payload, LuaError> {
+pub fn pack_values(state: State, first: c_int) -> Result<Payload, LuaError> {
     seri::pack_payload(state, first).map_err(|error| LuaError::new(error.to_string()))
 }
 
@@ -204,7 +202,7 @@ lua_fn! {
         let (vm, state) = (call.vm(), call.state);
         state.check_any(2);
         let kind = push_class(vm, state, 2)?;
-        let payload = pack_by_class(vm, state, 3)?;
+        let payload = pack_by_class(state, 3)?;
         let to = target(vm, state, 1)?;
         let source = vm.address();
         let message = payload.map(|payload| Message { source, session: 0, kind, payload });

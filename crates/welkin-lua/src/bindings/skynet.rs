@@ -96,6 +96,7 @@ const COLD: &[&[u8]] = &[
 /// What only the cold half gets.
 const PRIVATE: &[Entry] = &[
     (c"forget", task::forget),
+    (c"fresh_tag", task::fresh_tag),
     (c"init_thread", task::init_thread),
     (c"sessions", task::sessions),
     (c"set_tag", task::set_tag),
@@ -182,7 +183,7 @@ lua_fn! {
 }
 
 /// Fields that are no native functions.
-fn push_value(mut vm: VmPtr, state: State, name: &[u8]) -> bool {
+fn push_value(vm: VmPtr, state: State, name: &[u8]) -> bool {
     match name {
         b"_proto" => {
             fill_protocols(vm, state);
@@ -201,7 +202,6 @@ fn push_value(mut vm: VmPtr, state: State, name: &[u8]) -> bool {
             None => return false,
         },
     }
-    vm.suspending = false;
     true
 }
 
@@ -209,7 +209,7 @@ fn push_value(mut vm: VmPtr, state: State, name: &[u8]) -> bool {
 fn load_cold(mut vm: VmPtr, state: State) {
     vm.cold = true;
     let top = state.top();
-    crate::library_setup::load_module(state, "skynet/cold.lua");
+    crate::library_setup::load_module(state, "skynet.cold");
     state.push_ref(vm.refs.skynet);
     state.create_table(0, PRIVATE.len() as c_int);
     for (name, function) in PRIVATE {

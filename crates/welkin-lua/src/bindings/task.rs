@@ -88,6 +88,13 @@ lua_fn! {
         Ok(1)
     }
 
+    /// `native.fresh_tag() -> text`: the next tag of this service.
+    fn fresh_tag(call: &mut Call) -> LuaResult {
+        let tag = call.vm().fresh_tag();
+        super::info::push_owned(call.state, tag.into_vec());
+        Ok(1)
+    }
+
     /// `native.set_tag(tag)` of the running coroutine.
     fn set_tag(call: &mut Call) -> LuaResult {
         let (mut vm, state) = (call.vm(), call.state);
