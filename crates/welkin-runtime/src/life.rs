@@ -26,7 +26,7 @@ impl Node {
         if self.aborting.load(Ordering::SeqCst) {
             return None;
         }
-        let slot = self.new_slot(name, !maker.background())?;
+        let slot = self.new_slot(name, &*maker)?;
         match self.create(&slot, &*maker, args) {
             Ok(new) => self.open(&slot, new, name, args),
             Err(error) => {
@@ -43,11 +43,14 @@ impl Node {
         }
     }
 
-    fn new_slot(&self, module: &str, counts: bool) -> Option<Arc<Slot>> {
+    fn new_slot(&self, name: &str, module: &dyn Module) -> Option<Arc<Slot>> {
+        let counts = !module.background();
         if counts {
             self.alive.fetch_add(1, Ordering::SeqCst);
         }
-        let slot = self.slots.insert(|address| Slot::new(address, counts));
+        let slot = self
+            .slots
+            .insert(|address| Slot::new(address, counts, module.patient()));
         if slot.is_none() {
             if counts {
                 self.service_gone();
@@ -55,7 +58,7 @@ impl Node {
             self.log(
                 Address::NONE,
                 format!(
-                    "error: launch {module} failed: all {} addresses of the node are in use",
+                    "error: launch {name} failed: all {} addresses of the node are in use",
                     Address::NUMBER_MASK
                 ),
             );

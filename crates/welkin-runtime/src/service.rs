@@ -86,6 +86,12 @@ pub trait Module: Send + Sync {
     fn background(&self) -> bool {
         false
     }
+
+    /// Messages to services of this kind wait for a worker that is awake anyway: none is woken for
+    /// them. They wait a millisecond at most unless all workers are busy.
+    fn patient(&self) -> bool {
+        false
+    }
 }
 
 /// A source of events from outside (sockets). One thread at a time is in `poll`.

@@ -32,6 +32,8 @@ pub struct Slot {
     taken: AtomicU32,
     /// Whether it keeps the node alive.
     pub(crate) counts: bool,
+    /// No worker is woken for its messages.
+    pub(crate) patient: bool,
     /// Removed from the table; set once, by who ends it.
     ended: AtomicBool,
     /// Ended, and still to be handed what is in its mailbox (the logger).
@@ -49,7 +51,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(address: Address, counts: bool) -> Slot {
+    pub(crate) fn new(address: Address, counts: bool, patient: bool) -> Slot {
         Slot {
             address,
             session: AtomicU32::new(0),
@@ -61,6 +63,7 @@ impl Slot {
             source: AtomicU32::new(0),
             taken: AtomicU32::new(0),
             counts,
+            patient,
             ended: AtomicBool::new(false),
             last_words: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
@@ -218,7 +221,7 @@ mod tests {
 
     #[test]
     fn sessions_begin_again_at_one() {
-        let slot = Slot::new(Address(1), true);
+        let slot = Slot::new(Address(1), true, false);
         assert_eq!(slot.next_session(), 1);
         slot.session
             .store(i32::MAX.cast_unsigned() - 1, Ordering::Relaxed);

@@ -63,6 +63,10 @@ impl Writers {
 pub struct LoggerModule(pub Arc<Writers>);
 
 impl Module for LoggerModule {
+    fn patient(&self) -> bool {
+        true
+    }
+
     fn create(&self, cx: &Context<'_>, args: &[u8]) -> Result<NewService, LaunchError> {
         let sink = Sink::open(args).map_err(|reason| {
             *self.0.failure.lock() = Some(reason);

@@ -3,6 +3,7 @@
 //! A service with messages is on exactly one of these queues, or with a worker:
 //! - the queue of the worker that gave it work (`queue.rs`), where most go;
 //! - `outside`, when a thread that is no worker did;
+//! - `patient`, for services whose messages are not worth waking a worker (the logger);
 //! - `slow`, when it used up its slice at its last visit. Slow services get a bounded share of each
 //!   worker while others wait, so short work never stands behind long work.
 //!
@@ -41,6 +42,7 @@ pub(crate) struct Sched {
     pub(crate) id: u64,
     pub(crate) workers: Box<[Worker]>,
     pub(crate) outside: SharedQueue<Arc<Slot>>,
+    pub(crate) patient: SharedQueue<Arc<Slot>>,
     pub(crate) slow: SharedQueue<Arc<Slot>>,
     pub(crate) idle: Idle,
     pub(crate) monitor: Monitor,
@@ -89,6 +91,7 @@ impl Sched {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             workers: (0..workers.max(1)).map(|_| Worker::new()).collect(),
             outside: SharedQueue::new(),
+            patient: SharedQueue::new(),
             slow: SharedQueue::new(),
             idle: Idle::new(),
             monitor: Monitor::new(),
@@ -112,7 +115,11 @@ impl Sched {
         if slot.is_slow() {
             return self.schedule_slow(slot);
         }
-        match self.role() {
+        let role = self.role();
+        if slot.patient && role.is_some() {
+            return self.patient.push(slot);
+        }
+        match role {
             Some(role) if role.in_service => {
                 if self.workers[role.index].queue.push_next(slot) {
                     self.notify();
@@ -159,6 +166,7 @@ impl Sched {
     /// Whether a worker that goes to sleep would miss something.
     pub(crate) fn has_work(&self) -> bool {
         self.has_fast_work()
+            || !self.patient.is_empty()
             || !self.slow.is_empty()
             || self.handover.is_wanted()
             || self.is_stopped()
@@ -175,6 +183,7 @@ impl Sched {
             || !worker.queue.is_empty()
             || worker.queue.next_version().is_some()
             || !self.outside.is_empty()
+            || !self.patient.is_empty()
             || !self.slow.is_empty()
     }
 
@@ -207,6 +216,7 @@ impl Sched {
         let mut workers = self.workers.iter();
         self.outside
             .pop()
+            .or_else(|| self.patient.pop())
             .or_else(|| self.slow.pop())
             .or_else(|| workers.find_map(|worker| worker.queue.pop()))
     }

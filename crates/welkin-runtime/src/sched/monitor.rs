@@ -200,9 +200,12 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Timers and sockets that nobody attends to while all that are awake are busy.
+    /// Patient services, timers and sockets that nobody attends to while all that are awake are busy.
     fn attend(&mut self, now: i64) {
         let sched = &self.node.sched;
+        if !sched.patient.is_empty() {
+            sched.notify();
+        }
         if now >= self.node.timers.next_ns() {
             sched.wake_any();
         }
@@ -232,7 +235,7 @@ impl<'a> Watch<'a> {
             || now >= self.node.timers.next_ns();
         Waiting {
             fast,
-            slow: !sched.slow.is_empty(),
+            slow: !sched.slow.is_empty() || !sched.patient.is_empty(),
         }
     }
 

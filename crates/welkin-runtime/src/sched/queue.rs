@@ -138,6 +138,11 @@ impl<T> RunQueue<T> {
         self.len.load(Ordering::Relaxed)
     }
 
+    /// Owner: whether there is more than this worker takes next.
+    pub(crate) fn has_several(&self) -> bool {
+        self.len() + usize::from(self.next_version().is_some()) > 1
+    }
+
     /// Whether the deque is empty (whatever is in the next slot).
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0

@@ -22,7 +22,7 @@ const STACK_BYTES: usize = 8 << 20;
 /// A busy worker looks at the sockets after so many visits or so much time.
 const LOOK_VISITS: u32 = 64;
 const LOOK_NS: i64 = 1_000_000;
-/// What comes from outside is looked at first after so many picks.
+/// What comes from outside, and what is patient, is looked at first after so many picks.
 const OUTSIDE_PICKS: u32 = 32;
 /// While others wait, slow services get one part in this many plus one of a worker's time.
 const FAST_PARTS: i64 = 3;
@@ -145,7 +145,9 @@ impl Loop {
                 return Some(slot);
             }
             self.role().queue.push_back(slot);
-            self.sched().notify();
+            if self.role().queue.has_several() {
+                self.sched().notify();
+            }
         }
         self.picks = self.picks.wrapping_add(1);
         let picked = self.pick_queued();
@@ -158,7 +160,7 @@ impl Loop {
     fn pick_queued(&self) -> Option<Arc<Slot>> {
         let sched = self.sched();
         if self.picks.is_multiple_of(OUTSIDE_PICKS)
-            && let Some(slot) = sched.outside.pop()
+            && let Some(slot) = sched.outside.pop().or_else(|| sched.patient.pop())
         {
             return Some(slot);
         }
@@ -171,6 +173,7 @@ impl Loop {
             .queue
             .pop()
             .or_else(|| sched.outside.pop())
+            .or_else(|| sched.patient.pop())
             .or_else(|| sched.slow.pop())
     }
 
