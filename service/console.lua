@@ -12,7 +12,10 @@ local function run(line)
 		return
 	end
 	if words[1] == "snax" then
-		pcall(require("skynet.snax").newservice, table.unpack(words, 2))
+		local ok, err = pcall(require("skynet.snax").newservice, table.unpack(words, 2))
+		if not ok then
+			skynet.error(err)
+		end
 	else
 		pcall(skynet.newservice, line)
 	end

@@ -20,7 +20,7 @@ local function lookup(value, key, ...)
 	if key == nil then
 		return value
 	end
-	if value == nil or type(value) == "string" then
+	if value == nil then
 		return nil
 	end
 	return lookup(value[key], ...)
@@ -28,7 +28,7 @@ end
 
 function CMD.QUERY(key, ...)
 	if key == nil then
-		skynet.retpack(nil)
+		skynet.ret()
 	else
 		skynet.retpack(lookup(data, key, ...))
 	end

@@ -107,17 +107,57 @@ function CMD.LIST()
 	skynet.retpack(list)
 end
 
--- Asks every listed service by debug command. `show(reply, text)` makes the entry; reply "TIMEOUT" or "ERROR"
--- stands for a service that gave none.
-local function ask(cmd, ti, show)
-	local list = {}
+-- So many services are asked in one go; then others of this service's messages have their turn.
+local ASKED_AT_ONCE = 256
+
+-- Asks the services of one group; their entries come into `list` as they answer.
+local function ask_group(group, cmd, ti, show, list)
 	local requests = skynet.request()
-	for address, text in pairs(services) do
-		list[skynet.address(address)] = show("TIMEOUT", text)
+	for address, text in pairs(group) do
 		requests:add { address, "debug", cmd, text = text }
 	end
 	for req, resp in requests:select(ti) do
 		list[skynet.address(req[1])] = show(resp and resp[1] or "ERROR", req.text)
+	end
+end
+
+-- The listed services in groups, with an entry for each as if none answered.
+local function groups_to_ask(show, list)
+	local groups, group, size = {}, nil, ASKED_AT_ONCE
+	for address, text in pairs(services) do
+		list[skynet.address(address)] = show("TIMEOUT", text)
+		if size == ASKED_AT_ONCE then
+			group, size = {}, 0
+			groups[#groups + 1] = group
+		end
+		group[address] = text
+		size = size + 1
+	end
+	return groups
+end
+
+-- Asks every listed service by debug command. `show(reply, text)` makes the entry; reply "TIMEOUT" or "ERROR"
+-- stands for a service that gave none.
+local function ask(cmd, ti, show)
+	assert(ti == nil or math.tointeger(ti), "Need a whole number of hundredths of a second")
+	local list = {}
+	local groups = groups_to_ask(show, list)
+	local left, asker = #groups, coroutine.running()
+	for _, group in ipairs(groups) do
+		skynet.fork(function()
+			local ok, err = pcall(ask_group, group, cmd, ti, show, list)
+			if not ok then
+				skynet.error(err)
+			end
+			left = left - 1
+			if left == 0 then
+				skynet.wakeup(asker)
+			end
+		end)
+		skynet.yield()
+	end
+	if left > 0 then
+		skynet.wait(asker)
 	end
 	skynet.retpack(list)
 end

@@ -1,6 +1,7 @@
 -- The debug protocol that every Lua service answers: memory, tasks, code put into the living service.
 --
--- Loaded when the first debug message comes. Each command runs in an ordinary request and answers by itself.
+-- Loaded when the first debug message comes, other than MEM, STAT and PING: these are asked of all services at once
+-- and are native. Each command runs in an ordinary request and answers by itself.
 -- Programs may add commands, but never replace one that the console relies on.
 
 local skynet = require "skynet"
@@ -20,25 +21,12 @@ end
 
 local CMD = {}
 
-function CMD.MEM()
-	skynet.retpack(collectgarbage "count" + 0.0)
-end
-
 function CMD.GC()
 	skynet.ignoreret()
 	local kib_before, start = collectgarbage "count", skynet.hpc()
 	collectgarbage "collect"
 	skynet.error(string.format("GC %.2f Kb -> %.2f Kb, cost %.2f sec", kib_before, collectgarbage "count",
 		(skynet.hpc() - start) / 1e9))
-end
-
-function CMD.STAT()
-	skynet.retpack {
-		task = skynet.task(),
-		mqlen = skynet.stat "mqlen",
-		cpu = skynet.stat "cpu",
-		message = skynet.stat "message",
-	}
 end
 
 function CMD.TASK(session)
@@ -56,12 +44,12 @@ function CMD.UNIQTASK()
 end
 
 function CMD.KILLTASK(pattern)
-	local thread = skynet.killthread(pattern)
+	local thread = skynet.killthread(tostring(pattern))
 	if thread then
 		skynet.error(string.format("Kill %s", thread))
 		skynet.ret()
 	else
-		skynet.error(string.format("Kill %s : Not found", pattern))
+		skynet.error(string.format("Kill %s : Not found", tostring(pattern)))
 		skynet.retpack "Not found"
 	end
 end
@@ -98,8 +86,9 @@ function CMD.SUPPORT(name)
 	skynet.retpack(skynet.dispatch(name) ~= nil)
 end
 
-function CMD.PING()
-	skynet.ret()
+-- Of the module `welkin`; the name is out of the way of those that programs add.
+CMD["welkin.waits"] = function()
+	skynet.retpack(require("welkin.native").open_calls())
 end
 
 -- Kept open on purpose: the exit of the service answers it with an error.

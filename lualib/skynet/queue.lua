@@ -1,63 +1,61 @@
 -- Critical sections: functions of one service, run one after the other.
 --
 -- A handler that blocks lets the next request in. `queue()` gives a function that runs what it is given only
--- when all that was given before has ended, errors included. The coroutine inside may enter again.
+-- when all that was given before has ended, errors included. The coroutine inside may enter again. Entering and
+-- leaving are native; this file keeps the line of those who wait.
 
 local skynet = require "skynet"
+local section = require "welkin.section"
 
-local running = coroutine.running
-local traceback = debug.traceback
+local running, status = coroutine.running, coroutine.status
+local wait, wakeup = skynet.wait, skynet.wakeup
 
----@class skynet.queue.Section
----@field holder thread|nil  the coroutine inside
----@field depth integer      how often it entered
----@field first integer      index of the first waiting coroutine
----@field last integer       index of the last one; waiting ones are the array items first..last
+---@class skynet.queue.Line
+---@field granted thread|nil  whose turn it is
+---@field first integer       index of the first waiting coroutine
+---@field last integer        index of the last one; waiting ones are the array items first..last
 
--- Hands the section to the next in line before anybody else can run, so nobody overtakes.
-local function leave(section)
-	local depth = section.depth - 1
-	section.depth = depth
-	if depth > 0 then
-		return
-	end
-	local first = section.first
-	local next_holder = section[first]
-	section.holder = next_holder
-	if next_holder then
-		section[first] = nil
-		section.first = first + 1
-		skynet.wakeup(next_holder)
-	end
+-- Waits until it is the running coroutine's turn.
+---@param line skynet.queue.Line
+local function enter(line)
+	local co = running()
+	local at = line.last + 1
+	line.last = at
+	line[at] = co
+	repeat
+		-- A place where nothing can wait, such as a main file: nobody shall wait for this coroutine then.
+		local ok, err = pcall(wait, co)
+		if not ok then
+			line[at] = false
+			error(err, 0)
+		end
+	until line.granted == co
 end
 
-local function finish(section, ok, ...)
-	leave(section)
-	if not ok then
-		error((...))
+-- Wakes the next one, and says who it is.
+---@param line skynet.queue.Line
+---@return thread|nil
+local function pass(line)
+	while line.first <= line.last do
+		local co = line[line.first]
+		line[line.first] = nil
+		line.first = line.first + 1
+		if co and status(co) ~= "dead" then
+			line.granted = co
+			wakeup(co)
+			return co
+		end
 	end
-	return ...
+	line.granted = nil
+end
+
+local function raise(err)
+	error(err)
 end
 
 ---@return fun(f: function, ...: any): ...  runs `f(...)` in the section and returns its results; errors pass through
 local function queue()
-	---@type skynet.queue.Section
-	local section = { holder = nil, depth = 0, first = 1, last = 0 }
-	return function(f, ...)
-		local co = running()
-		if section.holder == nil then
-			section.holder = co
-		elseif section.holder ~= co then
-			local last = section.last + 1
-			section.last = last
-			section[last] = co
-			repeat
-				skynet.wait(co)
-			until section.holder == co
-		end
-		section.depth = section.depth + 1
-		return finish(section, xpcall(f, traceback, ...))
-	end
+	return section({ first = 1, last = 0 }, enter, pass, debug.traceback, raise)
 end
 
 skynet.queue = queue

@@ -97,7 +97,7 @@ end
 
 ---Loads a module, or waits until another coroutine has loaded it.
 ---@param name string
----@return any value, any data  as the standard `require`
+---@return any value  alone: what the loader was given is not told
 function M.require(name)
 	local value = loaded[name]
 	if value ~= nil then
@@ -127,9 +127,9 @@ function M.require(name)
 	end
 	-- C modules cannot block, and outside of a coroutine nothing can.
 	if is_main or package.preload[name] or debug.getinfo(loader, "S").what == "C" then
-		return store(name, loader(name, data)), data
+		return store(name, loader(name, data))
 	end
-	return load_here(name, co, loader, data), data
+	return load_here(name, co, loader, data)
 end
 
 ---Registers `f` to be run before the start function, or at the end of the module being loaded.

@@ -71,6 +71,14 @@ local function suspend(s)
 	end
 end
 
+-- Whether a coroutine waits; one that was killed in it does so no more.
+local function is_read(s)
+	if s.reader and coroutine.status(s.reader) == "dead" then
+		s.reader, s.need, s.sep, s.all = nil, nil, nil, nil
+	end
+	return s.reader ~= nil
+end
+
 local function pause(s, size)
 	if s.paused then
 		return
@@ -220,10 +228,10 @@ skynet.register_protocol {
 	name = "socket",
 	id = skynet.PTYPE_SOCKET,
 	unpack = driver.unpack,
-	dispatch = function(_, _, kind, ...)
+	dispatch = function(_, _, kind, id, ud, data, from)
 		local f = events[kind]
 		if f then
-			f(...)
+			f(id, ud, data, from)
 		end
 	end,
 }
@@ -250,6 +258,11 @@ local function connect(id, callback)
 	suspend(s)
 	if s.connected then
 		return id
+	end
+	if s.connecting == true then
+		-- Woken by a stranger, who wants the wait to end: nobody will use this socket.
+		s.connecting = "interrupted"
+		driver.close(id)
 	end
 	if records[id] == s then
 		records[id] = nil
@@ -325,7 +338,7 @@ function socket.read(id, size)
 	assert(s)
 	if size == nil then
 		if s.size == 0 and s.connected then
-			assert(not s.reader)
+			assert(not is_read(s))
 			s.need = NEED_ALL
 			suspend(s)
 		end
@@ -339,7 +352,7 @@ function socket.read(id, size)
 		return ""
 	end
 	if s.size < size and s.connected then
-		assert(not s.reader)
+		assert(not is_read(s))
 		s.need = size
 		suspend(s)
 	end
@@ -371,7 +384,7 @@ function socket.readline(id, sep)
 	sep = sep or "\n"
 	local line = take_line(s, sep)
 	if line == nil and s.connected then
-		assert(not s.reader)
+		assert(not is_read(s))
 		s.sep = sep
 		suspend(s)
 		line = take_line(s, sep)
@@ -388,7 +401,7 @@ end
 function socket.readall(id)
 	local s = reader_of(id)
 	if s.connected then
-		assert(not s.reader)
+		assert(not is_read(s))
 		s.all = true
 		suspend(s)
 	elseif s.size == 0 then
@@ -405,10 +418,17 @@ function socket.block(id)
 	if s == nil or not s.connected then
 		return false
 	end
-	assert(not s.reader)
+	assert(not is_read(s))
 	s.need = NEED_NEW
 	suspend(s)
 	return s.connected
+end
+
+---@param id integer
+---@return integer  bytes that were received and not yet read
+function socket.unread(id)
+	local s = records[id]
+	return s and s.size or 0
 end
 
 ---Stops reading; the next read that has to wait resumes it.
@@ -456,7 +476,7 @@ function socket.close(id)
 	end
 	driver.close(id)
 	if s.connected then
-		if s.reader then
+		if is_read(s) then
 			assert(not s.closing)
 			local co = running()
 			s.closing = co
@@ -533,59 +553,6 @@ socket.netstat = driver.info
 ---@type fun(host: string): string[]
 socket.resolve = driver.resolve
 
--- UDP: an id needs no `start`; each datagram runs the callback in a coroutine of its own.
-
-local function add_udp(id, callback)
-	records[id] = { id = id, size = 0, connected = true, udp = true, callback = callback }
-	return id
-end
-
----@param callback fun(data: string, from: string)
----@param host string|nil
----@param port integer|nil  neither host nor port: unbound
----@return integer id
-function socket.udp(callback, host, port)
-	local id = driver.udp(host, port)
-	return add_udp(id, callback)
-end
-
----Sets the peer that `write` sends to.
----@param id integer
----@param addr string
----@param port integer|nil
----@param callback function|nil  replaces the one there is
-function socket.udp_connect(id, addr, port, callback)
-	local s = records[id]
-	assert(s == nil or s.udp)
-	driver.udp_connect(id, addr, port)
-	if s == nil then
-		add_udp(id, callback)
-	elseif callback then
-		s.callback = callback
-	end
-end
-
----@param addr string
----@param port integer|nil
----@param callback fun(data: string, from: string)
----@return integer id  bound to the address
-function socket.udp_listen(addr, port, callback)
-	local id = driver.udp_listen(addr, port)
-	return add_udp(id, callback)
-end
-
----@param addr string
----@param port integer|nil
----@param callback fun(data: string, from: string)
----@return integer id  its peer is the address
-function socket.udp_dial(addr, port, callback)
-	local id = driver.udp_dial(addr, port)
-	return add_udp(id, callback)
-end
-
----@type fun(id: integer, from: string, data: string|table|lightuserdata, size: integer|nil): boolean
-socket.sendto = driver.udp_send
----@type fun(from: string): string, integer  address and port in a datagram's `from`
-socket.udp_address = driver.udp_address
+require "skynet.socket.udp" (socket, records)
 
 return socket

@@ -4,6 +4,21 @@ local skynet = require "skynet"
 local queue = require "skynet.queue"
 local check = require "check"
 
+local function results_and_errors(section)
+	check.equal("results keep nils", select("#", section(function(...) return ... end, nil, 1, nil)), 3)
+	local err = check.fails("a text comes with a traceback", "oops", section, function() error "oops" end)
+	check.that("of where it was raised", err:find("\nstack traceback:", 1, true))
+	local object = {}
+	check.that("other errors are unchanged", check.fails("an object", nil, section, error, object) == object)
+	check.fails("what cannot be called", "attempt to call", section, nil)
+	check.equal("it is free afterwards", section(function() return "free" end), "free")
+	check.fails("an error after a wait has a position too", "^[^:]+:%d+: .*later", section, function()
+		skynet.yield()
+		error "later"
+	end)
+	check.equal("results after a wait", { section(function(...) skynet.yield() return ... end, 1, nil, 3) }, { 1, nil, 3 })
+end
+
 check.main(function()
 	local section = queue()
 	local log, left = {}, 0
@@ -47,13 +62,24 @@ check.main(function()
 	enter "b"
 	expect("an error that is caught inside does not let the next in", "a( a) b( b)")
 
-	check.equal("results keep nils", select("#", section(function(...) return ... end, nil, 1, nil)), 3)
-	local err = check.fails("a text comes with a traceback", "oops", section, function() error "oops" end)
-	check.that("of where it was raised", err:find("\nstack traceback:", 1, true))
-	local object = {}
-	check.that("other errors are unchanged", check.fails("an object", nil, section, error, object) == object)
-	check.fails("what cannot be called", "attempt to call", section, nil)
-	check.equal("it is free afterwards", section(function() return "free" end), "free")
+	results_and_errors(section)
+
+	local killed
+	local leave = {}
+	enter("a", function() skynet.wait(leave) end)
+	left = left + 1
+	skynet.fork(function()
+		left = left - 1
+		killed = coroutine.running()
+		section(error, "it never runs")
+	end)
+	enter "b"
+	check.await(function() return killed end)
+	skynet.wakeup(killed)
+	skynet.yield()
+	check.that("who waits can be killed", skynet.killthread(killed))
+	check.await(function() return skynet.wakeup(leave) end)
+	expect("who is woken by others, or killed while it waits, is passed over", "a( a) b( b)")
 
 	local other = queue()
 	check.equal("sections do not know of each other", section(function()

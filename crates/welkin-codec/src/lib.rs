@@ -6,4 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cluster;
+pub mod crypt;
+pub mod dns;
+pub mod frame;
+pub mod harbor;
+pub mod mysql;
+pub mod resp;
 pub mod seri;
+pub mod sproto;

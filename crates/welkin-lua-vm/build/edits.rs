@@ -42,6 +42,19 @@ LUA_API int lua_isyieldable (lua_State *L) {",
         why: "a timer whose coroutine nobody asked for needs none until it fires",
     },
     Edit {
+        file: "lapi.c",
+        replace: "LUA_API int lua_status (lua_State *L) {",
+        by: "\
+/* (Welkin) in a hook: more hooks may come, in the handlers of the error that it raises */
+LUA_API void welkin_allowhook (lua_State *L) {
+  L->allowhook = 1;
+}
+
+
+LUA_API int lua_status (lua_State *L) {",
+        why: "an error handler that a hook's error has called is called within the hook, and must be interruptible",
+    },
+    Edit {
         file: "lstate.c",
         replace: "TStatus luaE_resetthread (lua_State *L, TStatus status) {\n  resetCI(L);",
         by: "TStatus luaE_resetthread (lua_State *L, TStatus status) {\n  L->allowhook = 1;\n  resetCI(L);",

@@ -15,6 +15,10 @@ unsafe extern "C-unwind" {
     /// How many results the caller of the running C function wants; -1: all. Raises nothing.
     pub fn welkin_wanted(L: *mut ffi::lua_State) -> c_int;
 
+    /// In a hook that is about to raise: hooks may be called again from here on, so that the program's
+    /// error handler, which runs within the hook, can be interrupted. Raises nothing.
+    pub fn welkin_allowhook(L: *mut ffi::lua_State);
+
     /// Marks (or unmarks) the table at `idx`, a metatable, as that of an object that is not complete:
     /// its field `__fill` is called with the object before the object is walked, its metatable is
     /// asked for or changed, or Lua's `rawget` or `rawset` is used on it. `__fill` takes the mark off,

@@ -4,14 +4,19 @@
 //! no headers: mimalloc serves the blocks directly. The limit of `skynet.memlimit` makes an allocation
 //! fail, which Lua turns into the error `not enough memory` in the service. Code of ours that calls
 //! Lua outside of a protected call lifts the limit meanwhile ([`Heap::lifted`]): an error there would
-//! end the process.
+//! end the process. Under `cfg(plain_malloc)` the blocks are `malloc`'s, so that the tools behind `cargo
+//! xtask sanitize` see each of them.
 
 use std::ffi::c_void;
 
-use libmimalloc_sys as mi;
+#[cfg(plain_malloc)]
+use libc::{free as give, malloc as take, realloc as resize};
+#[cfg(not(plain_malloc))]
+use libmimalloc_sys::{mi_free as give, mi_malloc as take, mi_realloc as resize};
 
 const FIRST_WARNING: usize = 32 << 20;
 
+#[cfg(not(plain_malloc))]
 unsafe extern "C" {
     /// mimalloc's: the binding has it only with a further dependency.
     fn mi_collect(force: bool);
@@ -37,6 +42,7 @@ pub struct Heap {
 pub fn give_back() {
     // SAFETY: both may be called at any time; they touch free memory only.
     unsafe {
+        #[cfg(not(plain_malloc))]
         mi_collect(true);
         #[cfg(target_env = "gnu")]
         libc::malloc_trim(0);
@@ -81,7 +87,7 @@ pub unsafe extern "C" fn allocate(
     if new == 0 {
         heap.used -= old;
         // SAFETY: the block came from mimalloc, or is null.
-        unsafe { mi::mi_free(block) };
+        unsafe { give(block) };
         return std::ptr::null_mut();
     }
     let used = heap.used - old + new;
@@ -91,9 +97,9 @@ pub unsafe extern "C" fn allocate(
     // SAFETY: as above.
     let fresh = unsafe {
         if block.is_null() {
-            mi::mi_malloc(new)
+            take(new)
         } else {
-            mi::mi_realloc(block, new)
+            resize(block, new)
         }
     };
     if !fresh.is_null() {

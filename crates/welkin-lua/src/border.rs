@@ -9,7 +9,7 @@
 //! metamethod, so no value with a destructor lives across one. After a panic the VM is marked: its
 //! service is ended when the message is over.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mlua_sys as ffi;
@@ -28,6 +28,8 @@ pub enum LuaError {
     Text(String),
     /// Raises this text as it is.
     Plain(String),
+    /// Raises the error of a wrong argument: its number, and what is wrong with it.
+    Argument(c_int, &'static CStr),
     /// Raises the value on top of the stack.
     Raise,
     /// Blocks the coroutine: yields the topmost `values`; `then` is called when it goes on.
@@ -89,16 +91,20 @@ pub unsafe fn enter(l: *mut lua_State, body: impl FnOnce(&mut Call) -> LuaResult
 }
 
 fn panicked(state: State, panic: &(dyn std::any::Any + Send)) -> LuaError {
-    let mut vm = vm::vm(state);
-    vm.broken = true;
+    let vm = vm::try_vm(state);
+    let ends = match vm {
+        Some(mut vm) => {
+            vm.broken = true;
+            ", this service ends after the message"
+        }
+        None => "",
+    };
     let text = panic
         .downcast_ref::<&str>()
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    LuaError::new(format!(
-        "internal error, this service ends after the message: {text}"
-    ))
+    LuaError::new(format!("internal error{ends}: {text}"))
 }
 
 /// # Safety
@@ -112,6 +118,10 @@ unsafe fn leave(state: State, error: LuaError) -> c_int {
             state.concat(2);
         }
         LuaError::Plain(text) => push_owned(state, text.into_bytes()),
+        LuaError::Argument(arg, text) => {
+            // SAFETY: nothing is owned here.
+            return unsafe { ffi::luaL_argerror(l, arg, text.as_ptr()) };
+        }
         LuaError::Raise => {}
         LuaError::Yield {
             values,

@@ -20,25 +20,41 @@ pub enum Trap {
     Kill,
 }
 
+#[derive(Debug, Default)]
+struct Position {
+    /// `chat.lua:88`.
+    place: String,
+    /// Name of the function, or empty.
+    function: String,
+    /// Messages the service had begun then.
+    message: u64,
+}
+
 /// A service's side for other threads.
 #[derive(Debug)]
 pub struct LuaControl {
     address: Address,
+    /// Name of the program.
+    name: Box<str>,
     trap: AtomicU8,
     /// Bytes in use, as of the last message.
     memory: AtomicUsize,
     /// Where the hook last found the service.
-    position: Mutex<String>,
+    position: Mutex<Position>,
 }
 
 impl LuaControl {
-    /// For the service at `address`.
-    pub fn new(address: Address) -> Self {
+    /// For the service at `address`, launched with the text `args`: a program's name and its arguments.
+    pub fn new(address: Address, args: &[u8]) -> Self {
+        let mut words = args
+            .split(u8::is_ascii_whitespace)
+            .filter(|w| !w.is_empty());
         Self {
             address,
+            name: String::from_utf8_lossy(words.next().unwrap_or_default()).into(),
             trap: AtomicU8::new(0),
             memory: AtomicUsize::new(0),
-            position: Mutex::new(String::new()),
+            position: Mutex::new(Position::default()),
         }
     }
 
@@ -92,8 +108,25 @@ impl Control for LuaControl {
         self.trap.store(2, Ordering::Relaxed);
     }
 
+    fn has_signal(&self) -> bool {
+        self.is_trapped()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn describe(&self) -> String {
-        self.position.lock().clone()
+        self.position.lock().place.clone()
+    }
+
+    fn function(&self) -> (String, u64) {
+        let position = self.position.lock();
+        (position.function.clone(), position.message)
+    }
+
+    fn memory(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
     }
 }
 
@@ -120,6 +153,21 @@ pub fn position(of: State, level: i32) -> Option<Option<String>> {
     }
 }
 
+/// `source:line` where the running function begins; empty without one.
+pub fn defined_at(of: State) -> String {
+    let mut record = std::mem::MaybeUninit::<ffi::lua_Debug>::zeroed();
+    // SAFETY: as above.
+    unsafe {
+        if ffi::lua_getstack(of.ptr(), 0, record.as_mut_ptr()) == 0 {
+            return String::new();
+        }
+        ffi::lua_getinfo(of.ptr(), c"S".as_ptr(), record.as_mut_ptr());
+        let record = record.assume_init();
+        let source = std::slice::from_raw_parts(record.source.cast::<u8>(), record.srclen);
+        format!("{}:{}", String::from_utf8_lossy(source), record.linedefined)
+    }
+}
+
 /// `source:line` where the function on top of the stack is defined; it is taken.
 pub fn definition(of: State) -> String {
     let mut record = std::mem::MaybeUninit::<ffi::lua_Debug>::zeroed();
@@ -135,8 +183,32 @@ pub fn definition(of: State) -> String {
 /// In the hook: notes where the service is, for the monitor's line.
 pub fn note_position(vm: VmPtr, state: State) {
     if let Some(Some(at)) = position(state, 0)
-        && let Some(mut place) = vm.control.position.try_lock()
+        && let Some(mut noted) = vm.control.position.try_lock()
     {
-        *place = at.trim_start_matches('@').to_string();
+        noted.place = at.trim_start_matches('@').to_string();
+        noted.function = function_name(state);
+        noted.message = vm.slot.messages();
+    }
+}
+
+/// Name of the running function as its caller calls it, or where it begins; empty for a main file.
+pub fn function_name(of: State) -> String {
+    let mut record = std::mem::MaybeUninit::<ffi::lua_Debug>::zeroed();
+    // SAFETY: as in `position`.
+    unsafe {
+        if ffi::lua_getstack(of.ptr(), 0, record.as_mut_ptr()) == 0 {
+            return String::new();
+        }
+        ffi::lua_getinfo(of.ptr(), c"Sn".as_ptr(), record.as_mut_ptr());
+        let record = record.assume_init();
+        if !record.name.is_null() {
+            let name = std::ffi::CStr::from_ptr(record.name);
+            return name.to_string_lossy().into_owned();
+        }
+        if record.linedefined <= 0 {
+            return String::new();
+        }
+        let source = std::ffi::CStr::from_ptr(record.short_src.as_ptr());
+        format!("<{}:{}>", source.to_string_lossy(), record.linedefined)
     }
 }

@@ -195,6 +195,10 @@ impl VmPtr {
     /// Gives a coroutine back whose stack is empty and which can be resumed again.
     #[inline]
     pub fn release_coroutine(mut self, index: u32) {
+        if self.refs.hooks != 0 {
+            let state = self.co(index).state;
+            crate::bindings::debugger::unhook(self, state);
+        }
         let co = self.co(index);
         co.doing = Doing::Nothing;
         co.session = 0;

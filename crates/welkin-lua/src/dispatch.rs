@@ -85,9 +85,10 @@ impl VmPtr {
             }
             let flow = if let Some(token) = self.waits.wakeups.pop_front() {
                 self.wake(token, from)
-            } else if let Some(session) = self.waits.failures.pop_front() {
-                self.fail(session, from)
-            } else if let Some(index) = self.waits.forks.pop_front() {
+            } else if let Some((session, why)) = self.waits.failures.pop_front() {
+                self.fail(session, why, from)
+            } else if let Some(fork) = self.waits.forks.pop_front() {
+                let index = self.begin_fork(fork);
                 // A killed fork's record is empty, or already somebody else's.
                 let state = self.co(index).state;
                 let args = state.top() - 1;
@@ -105,6 +106,8 @@ impl VmPtr {
         let Some((index, session)) = self.take_sleeper(token) else {
             return Flow::Done;
         };
+        // One that the debugger had stopped has no function that would do it.
+        self.free_token(index);
         let wait = self.waits.sessions.get(&session).map(|w| w.wait);
         if let Some(Wait::Sleep) = wait {
             // Its timer still comes and must find that nobody waits.
@@ -118,12 +121,24 @@ impl VmPtr {
         self.resume_coroutine(index, 0, from)
     }
 
-    fn fail(mut self, session: i32, from: Option<State>) -> Flow {
+    fn fail(mut self, session: i32, why: Woken, from: Option<State>) -> Flow {
         let Some(waiter) = self.waits.sessions.remove(&session) else {
             return Flow::Done;
         };
-        self.waits.woken = Woken::Failed;
+        if why == Woken::TimedOut {
+            self.drop_answer(session);
+        }
+        // Killed by a coroutine that ran meanwhile.
+        if waiter.wait == Wait::Broken {
+            return Flow::Done;
+        }
+        self.waits.woken = why;
         self.resume_coroutine(waiter.coroutine, 0, from)
+    }
+
+    /// The answer to `session`, when it comes, is nobody's.
+    fn drop_answer(self, session: i32) {
+        self.note_wait(session, NONE, Wait::Broken);
     }
 
     fn on_response(mut self, message: &Incoming, from: Option<State>) -> Flow {
@@ -135,11 +150,16 @@ impl VmPtr {
             waiter = Waiter {
                 coroutine: self.begin_deferred(function),
                 wait: Wait::Timer,
+                since: waiter.since,
             };
         }
         let mut args = 0;
         match waiter.wait {
             Wait::Broken => return Flow::Done,
+            Wait::Deadline => {
+                self.deadlines_due(message.session);
+                return Flow::Done;
+            }
             Wait::Timer => {
                 // The function of a timeout finds these arguments on skynet too.
                 let state = self.co(waiter.coroutine).state;
@@ -149,7 +169,7 @@ impl VmPtr {
                 state.push_int(message.session.into());
                 args = 4;
             }
-            Wait::Call(_) | Wait::Sleep | Wait::Wakeup | Wait::Deferred(_) => {}
+            Wait::Call(..) | Wait::Sleep | Wait::Wakeup | Wait::Deferred(_) => {}
         }
         self.waits.woken = Woken::Answered;
         self.waits.answer = (message.ptr as usize, message.len);
@@ -163,8 +183,13 @@ impl VmPtr {
             return;
         }
         let known = self.waits.sessions.get(&session);
-        if known.is_some_and(|w| matches!(w.wait, Wait::Call(_))) {
-            self.waits.failures.push_back(session);
+        match known.map(|w| w.wait) {
+            Some(Wait::Call(..)) => self.waits.failures.push_back((session, Woken::Failed)),
+            // Given up before; nothing more comes.
+            Some(Wait::Broken) => {
+                self.waits.sessions.remove(&session);
+            }
+            _ => {}
         }
     }
 
@@ -175,10 +200,11 @@ impl VmPtr {
             .waits
             .sessions
             .iter()
-            .filter(|(_, w)| w.wait == Wait::Call(source))
+            .filter(|(_, w)| matches!(w.wait, Wait::Call(to, _) if to == source))
             .map(|(session, _)| *session)
             .collect();
         failed.sort_unstable();
+        let failed = failed.into_iter().map(|session| (session, Woken::Failed));
         self.waits.failures.extend(failed);
     }
 
@@ -350,6 +376,8 @@ impl VmPtr {
         let flow = self.settle(index, resumed);
         if flow == Flow::Done {
             self.cos.running = if from.is_some() { below } else { NONE };
+            // An answer that nobody took is not to be found later: its memory goes with the message.
+            self.waits.woken = Woken::default();
         }
         flow
     }
@@ -365,7 +393,7 @@ impl VmPtr {
             }
             Resumed::Yielded(values) => {
                 let state = self.co(index).state;
-                if std::mem::take(&mut self.suspending) {
+                if std::mem::take(&mut self.suspending) || self.is_passed_on(index, values) {
                     state.pop(values);
                     preempt::disarm(state);
                 } else {
@@ -374,6 +402,14 @@ impl VmPtr {
             }
         }
         Flow::Done
+    }
+
+    /// A wait inside a plain coroutine, which the program has passed on by a yield of its own, as a
+    /// coroutine library made for skynet does: `SUSPEND` from a coroutine that a session belongs to.
+    fn is_passed_on(mut self, index: u32, values: i32) -> bool {
+        let co = self.co(index);
+        let waits = matches!(co.doing, Doing::Waiting(_));
+        waits && values > 0 && co.state.string(-values) == Some(b"SUSPEND")
     }
 
     fn finish(mut self, index: u32) {
@@ -421,20 +457,6 @@ impl VmPtr {
         self.abandon_request(index);
         self.note_error(&text);
         self.discard(index);
-    }
-
-    /// The caller of the coroutine's request, if it still waits, gets an error.
-    pub fn abandon_request(mut self, index: u32) {
-        let co = self.co(index);
-        let (wanted, source, session) = (
-            co.answer == Answer::Open && co.session != 0,
-            co.source,
-            co.session,
-        );
-        if wanted {
-            co.answer = Answer::Done;
-            self.answer_error(source, session);
-        }
     }
 
     /// Ends a coroutine in any state and gives its record back.

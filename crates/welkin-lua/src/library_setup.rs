@@ -1,15 +1,16 @@
 //! The libraries of a fresh VM: Lua's own, `require` with the built-in modules, the code cache.
 //!
 //! `require` finds what is loaded already and what is native without looking anywhere else. A module
-//! of the built-in Lua library wins over a file of its name. In a coroutine, where a module may block
-//! while it loads, the work is `skynet.require`'s; in the main file it is the standard function's.
+//! of the built-in library wins over a file of its name, unless `welkin_lualib` says otherwise. In a
+//! coroutine, where a module may block while it loads, the work is `skynet.require`'s; in the main file
+//! it is the standard function's.
 
 use mlua_sys as ffi;
 
 use crate::lazylib::{self, Setup};
 use crate::state::State;
 use crate::vm::{self, VmPtr};
-use crate::{bindings, codecache, library, lua_fn};
+use crate::{bindings, codecache, library, lua_fn, preempt};
 
 static SETUP: Setup = Setup {
     overrides: bindings::coroutine::OVERRIDES,
@@ -91,7 +92,72 @@ pub fn load_module(state: State, name: &str) {
     }
 }
 
+/// Whether the built-in module `name` stands back for a file on `package.path`. `name` is on the stack.
+fn is_file_first(vm: VmPtr, state: State, name: &[u8]) -> bool {
+    if !vm.shared.options.library.is_file_first(name) {
+        return false;
+    }
+    // SAFETY: a thread of a VM that `install` prepared.
+    unsafe { lazylib::push_package(state.ptr()) };
+    if state.type_of(-1) != ffi::LUA_TTABLE {
+        // The program has taken it away.
+        state.pop(1);
+        return false;
+    }
+    state.raw_get_lit(-1, c"path");
+    let path = state.string(-1).unwrap_or_default();
+    let head = library::head_of(name);
+    let found = library::has_module_file(path, name)
+        && (head == name || library::has_module_file(path, head));
+    state.pop(2);
+    found
+}
+
+/// When `skynet` is the project's own file, `require` in coroutines is the business of the module
+/// `skynet.require` beside it, which must be loaded by the main thread. Skynet's own loader does the
+/// same. The error is the text for the log.
+pub fn follow_skynet(vm: VmPtr) -> Result<(), Vec<u8>> {
+    let main = vm.main;
+    if !is_file_first(vm, main, b"skynet.require") {
+        return Ok(());
+    }
+    main.push_fn(require_of_skynet);
+    if preempt::within(main, || main.pcall(0, 0, 0)) != ffi::LUA_OK {
+        let text = main.text(-1).unwrap_or_default().to_vec();
+        main.pop(1);
+        return Err(text);
+    }
+    Ok(())
+}
+
 lua_fn! {
+    /// Makes [`require_by_file`] the global `require`.
+    fn require_of_skynet(call: &mut Call) -> LuaResult {
+        let state = call.state;
+        state.push_fn(require);
+        state.push_lit(c"skynet.require");
+        state.call(1, 1);
+        state.get_field(-1, c"require");
+        state.push_closure(require_by_file, 1);
+        state.set_global(c"require");
+        Ok(0)
+    }
+
+    /// `require(name)` where `skynet` is a file; its upvalue is what that library has for it.
+    fn require_by_file(call: &mut Call) -> LuaResult {
+        let (vm, state) = (call.vm(), call.state);
+        let name = state.check_text(1);
+        state.set_top(1);
+        if library::is_module(name) && !is_file_first(vm, state, name) {
+            state.push_fn(require);
+        } else {
+            state.push_value(state.upvalue(1));
+        }
+        state.insert(1);
+        state.call_k(1, ffi::LUA_MULTRET, 0, bindings::results_above);
+        Ok(state.top())
+    }
+
     /// `require(name)`.
     fn require(call: &mut Call) -> LuaResult {
         let (vm, state) = (call.vm(), call.state);
@@ -105,7 +171,9 @@ lua_fn! {
             return Ok(1);
         }
         state.pop(1);
-        if let Some(open) = bindings::opener(name) {
+        if let Some(open) = bindings::opener(name)
+            && !is_file_first(vm, state, name)
+        {
             state.push_fn(open);
             state.push_value(1);
             state.call(1, 1);
@@ -135,8 +203,12 @@ lua_fn! {
 
     /// A searcher: built-in modules, native and Lua.
     fn search_built_in(call: &mut Call) -> LuaResult {
-        let state = call.state;
+        let (vm, state) = (call.vm(), call.state);
         let name = state.check_text(1);
+        if is_file_first(vm, state, name) {
+            state.push_lit(c"a file comes before the built-in module");
+            return Ok(1);
+        }
         if let Some(open) = bindings::opener(name) {
             state.push_fn(open);
             state.push_lit(c":builtin:");

@@ -3,8 +3,9 @@
 //! What skynet leaves to `lualib/loader.lua` is done here: the service's file is searched along
 //! `luaservice`, globals and paths are set, the preload file is run, the main file becomes the first
 //! thing the VM's main thread runs. A built-in service wins over a file, so configurations that name
-//! skynet's own folders work where these are absent. A project's own loader (a file named by
-//! `lualoader` other than skynet's) is run as it stands.
+//! skynet's own folders work where these are absent; `welkin_lualib` turns that round. A project's own
+//! loader (a file named by `lualoader` other than skynet's) is run as it stands, and so is skynet's
+//! where files come first.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use welkin_runtime::{Message, Payload, kind};
 use crate::bindings::info::push_owned;
 use crate::state::State;
 use crate::vm::{Mode, VmPtr};
-use crate::{codecache, library, library_setup};
+use crate::{codecache, library, library_setup, preempt};
 
 /// Where the program of a service lies.
 #[derive(Debug, Clone)]
@@ -65,6 +66,7 @@ pub fn prepare(mut vm: VmPtr, text: &[u8]) -> Result<i32, Vec<u8>> {
     if let Some(preload) = vm.node.env_get(b"preload") {
         run_preload(main, &preload, &words)?;
     }
+    library_setup::follow_skynet(vm)?;
     load_place(main, &found.place, name)?;
     if !main.check_stack(words.len() as i32 + 8) {
         return Err(b"too many arguments".to_vec());
@@ -75,12 +77,13 @@ pub fn prepare(mut vm: VmPtr, text: &[u8]) -> Result<i32, Vec<u8>> {
     Ok(words.len() as i32 - 1)
 }
 
-/// The project's own loader file, when `lualoader` names one that is there.
+/// The loader file to run, when `lualoader` names one that is there.
 fn own_loader(vm: VmPtr) -> Option<Vec<u8>> {
     let path = vm.node.env_get(b"lualoader")?;
     let text = String::from_utf8_lossy(&path).into_owned();
     let skynets = path == LOADER_DEFAULT || text.ends_with("lualib/loader.lua");
-    (!skynets && std::path::Path::new(&text).is_file()).then_some(path)
+    let wanted = !skynets || vm.shared.options.library.is_file_first(b"loader");
+    (wanted && std::path::Path::new(&text).is_file()).then_some(path)
 }
 
 fn prepare_own(vm: VmPtr, loader: &[u8], text: &[u8]) -> Result<i32, Vec<u8>> {
@@ -107,28 +110,32 @@ fn locate(vm: VmPtr, name: &[u8]) -> Result<Arc<Found>, Vec<u8>> {
         return Ok(found.clone());
     }
     let built_in = std::str::from_utf8(name).ok().and_then(library::service);
+    let is_file = || library::has_file(&patterns(vm), name);
     let found = match built_in {
-        Some(source) => Found {
+        Some(source) if !(vm.shared.options.library.is_file_first(name) && is_file()) => Found {
             place: Place::BuiltIn(source),
             folder: b"./service/".to_vec(),
             own_path: false,
         },
-        None => search(vm, name)?,
+        _ => search(vm, name)?,
     };
     let found = Arc::new(found);
     vm.shared.found.write().insert(name.to_vec(), found.clone());
     Ok(found)
 }
 
+/// Value of `luaservice`.
+fn patterns(vm: VmPtr) -> Vec<u8> {
+    let value = vm.node.env_get(b"luaservice");
+    value.unwrap_or_else(|| SERVICE_DEFAULT.to_vec())
+}
+
 /// Tries the patterns of `luaservice` in order; the first file that loads is used.
 fn search(vm: VmPtr, name: &[u8]) -> Result<Found, Vec<u8>> {
-    let patterns = vm
-        .node
-        .env_get(b"luaservice")
-        .unwrap_or_else(|| SERVICE_DEFAULT.to_vec());
+    let patterns = patterns(vm);
     let mut messages = Vec::new();
     for pattern in patterns.split(|c| *c == b';').filter(|p| !p.is_empty()) {
-        let path = substitute(pattern, name);
+        let path = library::substitute(pattern, name);
         match load_file(vm.main, &path) {
             Ok(()) => {
                 vm.main.pop(1);
@@ -137,7 +144,8 @@ fn search(vm: VmPtr, name: &[u8]) -> Result<Found, Vec<u8>> {
                     .rposition(|c| *c == b'/')
                     .map_or(0, |at| at + 1);
                 let own_path = !pattern[cut..].contains(&b'?');
-                let folder = substitute(&pattern[..cut], if own_path { name } else { b"" });
+                let folder =
+                    library::substitute(&pattern[..cut], if own_path { name } else { b"" });
                 return Ok(Found {
                     place: Place::File(path),
                     folder,
@@ -148,18 +156,6 @@ fn search(vm: VmPtr, name: &[u8]) -> Result<Found, Vec<u8>> {
         }
     }
     Err(messages.join(&b'\n'))
-}
-
-fn substitute(pattern: &[u8], name: &[u8]) -> Vec<u8> {
-    let mut path = Vec::with_capacity(pattern.len() + name.len());
-    for c in pattern {
-        if *c == b'?' {
-            path.extend_from_slice(name);
-        } else {
-            path.push(*c);
-        }
-    }
-    path
 }
 
 fn load_place(main: State, place: &Place, name: &[u8]) -> Result<(), Vec<u8>> {
@@ -195,7 +191,7 @@ fn run_preload(main: State, path: &[u8], words: &[&[u8]]) -> Result<(), Vec<u8>>
     for word in words {
         main.push_bytes(word);
     }
-    let status = main.pcall(words.len() as i32, 0, 0);
+    let status = preempt::within(main, || main.pcall(words.len() as i32, 0, 0));
     loaded_or_text(main, status)
 }
 
@@ -205,6 +201,9 @@ pub fn failed(mut vm: VmPtr, text: &[u8]) {
     let mut line = b"lua loader error : ".to_vec();
     line.extend_from_slice(text);
     vm.log(line);
+    vm.dying = true;
+    vm.node.command(&vm.slot, b"EXIT", None);
+    // After its end, so that who is told of the failure finds no such service any more.
     if let Some(launcher) = vm.node.name_query(b"launcher") {
         let message = Message {
             source: vm.address(),
@@ -215,8 +214,6 @@ pub fn failed(mut vm: VmPtr, text: &[u8]) {
         // A node without launcher has nobody to tell.
         let _ = vm.node.post(launcher, message);
     }
-    vm.dying = true;
-    vm.node.command(&vm.slot, b"EXIT", None);
 }
 
 /// The main file has ended well.
@@ -224,6 +221,9 @@ pub fn loaded(mut vm: VmPtr) {
     vm.loading = false;
     if vm.mode == Mode::Fresh {
         vm.mode = Mode::Silent;
+    }
+    if let Some(limit) = registry_limit(vm.main) {
+        vm.memory_limit = limit;
     }
     if vm.memory_limit != 0 {
         vm.heap.limit = vm.memory_limit;
@@ -233,4 +233,18 @@ pub fn loaded(mut vm: VmPtr) {
         ));
     }
     library_setup::start_collector(vm.main);
+}
+
+/// The limit that skynet's own Lua library leaves in the registry, in bytes; it is taken out.
+fn registry_limit(main: State) -> Option<usize> {
+    main.push_value(ffi::LUA_REGISTRYINDEX);
+    let set = main.raw_get_lit(-1, c"memlimit") == ffi::LUA_TNUMBER;
+    let bytes = main.to_int(-1).filter(|_| set);
+    main.pop(1);
+    if set {
+        main.push_nil();
+        main.raw_set_lit(-2, c"memlimit");
+    }
+    main.pop(1);
+    bytes.map(|bytes| bytes.max(0) as usize)
 }

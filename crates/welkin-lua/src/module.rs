@@ -17,6 +17,12 @@ use crate::service::LuaService;
 pub struct Options {
     /// Memory limit of a service that sets none, in bytes; 0 = none.
     pub memory_max: usize,
+    /// Deadline of calls that have no own, in milliseconds; 0 = none.
+    pub call_timeout_ms: u32,
+    /// CPU time of a message from which on it is logged, in nanoseconds; 0 = none is.
+    pub slow_ns: u64,
+    /// What wins: a built-in module or service, or a file of its name.
+    pub library: crate::library::Preference,
 }
 
 /// What all VMs of a node share.
@@ -25,6 +31,8 @@ pub struct Shared {
     pub net: Arc<Net>,
     /// Settings.
     pub options: Options,
+    /// Slow messages that were logged.
+    pub slow: crate::slow::Told,
     /// Hash seed: random for each process, the same for its VMs.
     pub seed: u32,
     /// Which file a service's name means, so that a spawn searches no folders.
@@ -44,7 +52,7 @@ struct LuaModule(Arc<Shared>);
 impl Module for LuaModule {
     fn create(&self, cx: &Context<'_>, args: &[u8]) -> Result<NewService, LaunchError> {
         let address = cx.slot.address();
-        let control = Arc::new(LuaControl::new(address));
+        let control = Arc::new(LuaControl::new(address, args));
         let service = LuaService::new(self.0.clone(), control.clone());
         // The program runs as the service's first message.
         let first = Message {
@@ -69,6 +77,7 @@ pub fn register(node: &Arc<Node>, options: Options, net: Arc<Net>) {
     let shared = Shared {
         net,
         options,
+        slow: crate::slow::Told::default(),
         seed: seed(),
         found: RwLock::default(),
     };

@@ -15,7 +15,9 @@ use std::cell::Cell;
 
 use mlua_sys as ffi;
 
+use crate::bindings::debugger;
 use crate::control::{self, Trap};
+use crate::slow;
 use crate::state::{Resumed, State, lua_State};
 use crate::vm::{self, VmPtr};
 
@@ -24,6 +26,8 @@ thread_local! {
     static RUNNING: Cell<*mut lua_State> = const { Cell::new(std::ptr::null_mut()) };
     /// Whether everything below the running coroutine can be yielded through.
     static CHAIN: Cell<bool> = const { Cell::new(true) };
+    /// The running coroutine has the debugger's hook and is to give way in it.
+    static PENDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Tells the runtime what to do on a worker that must give up its service.
@@ -42,6 +46,8 @@ fn arm_running() {
     unsafe {
         if ffi::lua_gethookmask(l) == 0 {
             arm(l);
+        } else if debugger::is_hooked(l) {
+            PENDING.set(true);
         }
     }
 }
@@ -106,26 +112,70 @@ unsafe extern "C-unwind" fn hook(l: *mut lua_State, _record: *mut ffi::lua_Debug
     // SAFETY: Lua calls it on the running thread; nothing is owned when it raises or yields.
     unsafe {
         let state = State::new(l);
-        let mut vm = vm::vm(state);
+        let vm = vm::vm(state);
+        raise_trap(vm, state, true);
+        ffi::lua_sethook(l, None, 0, 0);
+        give_way(vm, state);
+    }
+}
+
+/// In the debugger's hook, which does not keep a service from being preempted, signalled or killed.
+///
+/// # Safety
+/// Called at the end of a hook on the running thread; nothing is owned. `can_yield`: Lua allows it in
+/// this kind of hook.
+pub unsafe fn in_other_hook(vm: VmPtr, state: State, can_yield: bool) {
+    // SAFETY: by the contract.
+    unsafe {
+        raise_trap(vm, state, false);
+        if can_yield && PENDING.replace(false) {
+            give_way(vm, state);
+        }
+    }
+}
+
+/// # Safety
+/// In a hook on the running thread; nothing is owned.
+unsafe fn raise_trap(vm: VmPtr, state: State, armed: bool) {
+    let l = state.ptr();
+    // SAFETY: by the contract.
+    unsafe {
         match vm.control.trap() {
             Trap::None => {}
             Trap::Signal => {
                 vm.control.clear_signal();
-                ffi::lua_sethook(l, None, 0, 0);
+                if armed {
+                    ffi::lua_sethook(l, None, 0, 0);
+                }
                 state.push_lit(c"signal 0");
+                welkin_lua_vm::welkin_allowhook(l);
                 ffi::lua_error(l);
             }
             // Stays armed: whatever catches the error ends at its next instruction too.
             Trap::Kill => {
                 state.push_lit(c"service was killed");
+                // The program's error handler runs within this hook, and may loop too.
+                welkin_lua_vm::welkin_allowhook(l);
                 ffi::lua_error(l);
             }
         }
-        ffi::lua_sethook(l, None, 0, 0);
-        control::note_position(vm, state);
-        if CHAIN.get() && state.is_yieldable() {
-            vm.preempted = true;
-            ffi::lua_yield(l, 0);
+    }
+}
+
+/// # Safety
+/// As [`raise_trap`], at the hook's end.
+unsafe fn give_way(mut vm: VmPtr, state: State) {
+    control::note_position(vm, state);
+    slow::sample(vm, state);
+    // Without preemption it was only asked where it is.
+    if vm.node.preempt_ms() == 0 {
+        return;
+    }
+    if CHAIN.get() && state.is_yieldable() {
+        vm.preempted = true;
+        // SAFETY: by the contract.
+        unsafe {
+            ffi::lua_yield(state.ptr(), 0);
         }
     }
 }

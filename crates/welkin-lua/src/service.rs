@@ -131,6 +131,9 @@ impl LuaService {
             ));
         }
         self.control.note_memory(vm.heap.used);
+        if self.shared.options.slow_ns != 0 {
+            crate::slow::check(vm);
+        }
         vm.current.payload = welkin_runtime::Payload::empty();
         if vm.broken {
             cx.node.log(

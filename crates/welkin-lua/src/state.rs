@@ -278,6 +278,34 @@ impl State {
         }
     }
 
+    /// Whether there is no argument, or nil in its place.
+    #[inline]
+    pub fn is_none_or_nil(self, arg: c_int) -> bool {
+        self.type_of(arg) <= ffi::LUA_TNIL
+    }
+
+    /// Pushes a string that `write` makes: it gets `room` zero bytes and gives how many of them count.
+    /// A long one is not copied. As the closure is `Copy`, nothing is lost when there is no memory.
+    pub fn push_filled<E>(
+        self,
+        room: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, E> + Copy,
+    ) -> Result<(), E> {
+        let mut buffer = std::mem::MaybeUninit::<ffi::luaL_Buffer>::uninit();
+        let buffer = buffer.as_mut_ptr();
+        // SAFETY: the buffer does not move and is made before it is used; it gives at least `room`
+        // bytes, which are written before they are seen. After an error, or a panic, its memory is a
+        // value on the stack, which the raise that follows takes away.
+        unsafe {
+            let bytes = ffi::luaL_buffinitsize(self.0, buffer, room).cast::<u8>();
+            bytes.write_bytes(0, room);
+            let len = write(std::slice::from_raw_parts_mut(bytes, room))?;
+            assert!(len <= room, "more bytes than there are");
+            ffi::luaL_pushresultsize(buffer, len);
+        }
+        Ok(())
+    }
+
     /// The thread at `index`.
     #[inline]
     pub fn to_thread(self, index: c_int) -> Option<State> {

@@ -78,6 +78,8 @@ pub struct Refs {
     pub tokens: c_int,
     /// Coroutines by index.
     pub threads: c_int,
+    /// Threads -> functions of the debugger's hooks; 0 until one is set.
+    pub hooks: c_int,
     /// Handler of unknown requests, of unknown responses; 0: the default.
     pub unknown_request: c_int,
     /// See above.
@@ -96,10 +98,16 @@ pub struct Vm {
     pub slot: Arc<Slot>,
     /// What all VMs of the node share.
     pub shared: Arc<Shared>,
+    /// Where a long message was.
+    pub slow: Option<Box<crate::slow::Sample>>,
+    /// Deadline of calls without an own, in milliseconds; 0 = none.
+    pub call_timeout_ms: u32,
     /// Signals from other threads.
     pub control: Arc<LuaControl>,
     /// How messages reach the program.
     pub mode: Mode,
+    /// How they did before the debugger was attached.
+    pub undebugged: Option<Mode>,
     /// The message in work.
     pub current: Current,
     /// Service coroutines.
@@ -189,6 +197,22 @@ pub fn vm(state: impl IntoState) -> VmPtr {
     }
 }
 
+/// As [`vm()`]; `None` in the plain interpreter, whose state belongs to no service.
+#[inline]
+pub fn try_vm(state: impl IntoState) -> Option<VmPtr> {
+    let l = state.pointer();
+    // SAFETY: as `vm`; the plain interpreter stores null (`plain.rs`).
+    let pointer = unsafe { *ffi::lua_getextraspace(l).cast::<*mut Vm>() };
+    NonNull::new(pointer).map(VmPtr)
+}
+
+/// As [`vm`], for code that also runs in a bare state, whose extra space holds null.
+pub fn vm_if_any(state: State) -> Option<VmPtr> {
+    // SAFETY: `open` and the makers of bare states have written the field.
+    let pointer = unsafe { *ffi::lua_getextraspace(state.ptr()).cast::<*mut Vm>() };
+    NonNull::new(pointer).map(VmPtr)
+}
+
 /// What names a thread: a [`State`] or Lua's own pointer.
 pub trait IntoState {
     /// Lua's pointer.
@@ -272,8 +296,11 @@ fn fresh(
         node: cx.node.clone(),
         slot: cx.slot.clone(),
         shared: shared.clone(),
+        slow: None,
+        call_timeout_ms: shared.options.call_timeout_ms,
         control,
         mode: Mode::Fresh,
+        undebugged: None,
         current: Current {
             source: Address::NONE,
             session: 0,

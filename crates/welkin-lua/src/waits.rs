@@ -1,8 +1,8 @@
 //! What a service's coroutines wait for: sessions, tokens, and the queues that end waits.
 //!
 //! Every blocking function opens a session, notes its coroutine here and yields. Three things wake a
-//! coroutine: the answer to its session, `skynet.wakeup` on its token, an error message. The last two
-//! are queued and take effect when the coroutine that has control gives it up: wakeups first, then
+//! coroutine: the answer to its session, `skynet.wakeup` on its token, an error message (or a deadline,
+//! `deadlines.rs`). The last two are queued and take effect when the coroutine that has control gives it up: wakeups first, then
 //! failed calls, then forks. There is no limit of its own here: each entry keeps a coroutine, which
 //! the service's memory limit counts.
 
@@ -11,10 +11,11 @@ use std::ffi::c_int;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use mlua_sys as ffi;
-use welkin_runtime::Address;
+use welkin_runtime::{Address, Node};
 
 use crate::border::LuaError;
 use crate::coroutines::Doing;
+use crate::deadlines::Deadlines;
 use crate::state::State;
 use crate::vm::VmPtr;
 
@@ -32,8 +33,8 @@ pub enum Token {
 /// What kind of wait a session stands for.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Wait {
-    /// An answer of this service (NONE: asked by a name).
-    Call(Address),
+    /// An answer of this service (NONE: asked by a name) to a message of this type.
+    Call(Address, u8),
     /// A timer that ends a sleep.
     Sleep,
     /// Only a wakeup.
@@ -42,6 +43,8 @@ pub enum Wait {
     Timer,
     /// A timer whose function, in the registry, gets a coroutine when it fires: nobody asked for it.
     Deferred(c_int),
+    /// A timer for the deadlines of calls; nobody waits for it.
+    Deadline,
     /// Nobody any more; the late answer is dropped.
     Broken,
 }
@@ -53,18 +56,34 @@ pub struct Waiter {
     pub coroutine: u32,
     /// Why.
     pub wait: Wait,
+    /// When the message began in which the wait did: monotonic nanoseconds over 2^20, the low bits.
+    pub since: u32,
 }
 
 /// How a wait ended, read by the continuation of the function that blocked.
-#[derive(Debug, Default)]
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub enum Woken {
     /// By the answer, or the timer (empty).
-    #[default]
     Answered,
-    /// By `skynet.wakeup`.
+    /// By `skynet.wakeup`, or by a program that resumed what it should not.
+    #[default]
     Break,
     /// By an error message.
     Failed,
+    /// By its deadline.
+    TimedOut,
+}
+
+/// What `skynet.fork` was given.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Fork {
+    /// This coroutine: the program has its thread.
+    Coroutine(u32),
+    /// A function in the registry; it gets a coroutine when its turn comes. Nobody has seen a thread,
+    /// and most such functions never block, so that one coroutine serves a thousand of them.
+    Function(c_int),
+    /// The same with arguments: the upvalues of the closure in the registry.
+    Carried(c_int),
 }
 
 /// Waits and queues of one service.
@@ -74,14 +93,24 @@ pub struct Waits {
     pub sessions: HashMap<i32, Waiter, BuildHasherDefault<Spread>>,
     /// Tokens to wake, in the order of the calls.
     pub wakeups: VecDeque<Token>,
-    /// Sessions failed by error messages.
-    pub failures: VecDeque<i32>,
-    /// Coroutines to begin.
-    pub forks: VecDeque<u32>,
+    /// Sessions failed by error messages and deadlines.
+    pub failures: VecDeque<(i32, Woken)>,
+    /// What to begin, in this order.
+    pub forks: VecDeque<Fork>,
     /// How the present wait ended.
     pub woken: Woken,
     /// The answer that ended it; read by the continuation, freed with the message.
     pub answer: (usize, usize),
+    /// Calls with a deadline; none until there was one.
+    pub deadlines: Option<Box<Deadlines>>,
+}
+
+impl Waiter {
+    /// How long ago `since` is, in milliseconds.
+    pub fn age_ms(&self) -> i64 {
+        let now = (Node::hpc() >> 20) as u32;
+        (i64::from(now.wrapping_sub(self.since)) << 20) / 1_000_000
+    }
 }
 
 /// Spreads consecutive numbers over the table. Sessions are ours, not a peer's, so nobody can aim them.
@@ -115,6 +144,18 @@ impl VmPtr {
         }
     }
 
+    /// From the present message on `coroutine` waits for `session`.
+    #[inline]
+    pub fn note_wait(mut self, session: i32, coroutine: u32, wait: Wait) {
+        let since = (self.slot.since_ns() >> 20) as u32;
+        let waiter = Waiter {
+            coroutine,
+            wait,
+            since,
+        };
+        self.waits.sessions.insert(session, waiter);
+    }
+
     /// Blocks the running coroutine until `session` ends, then goes on in `then`. `state` is the
     /// thread that called; the values on its stack stay for `then`.
     #[inline]
@@ -131,13 +172,7 @@ impl VmPtr {
         if !state.is_yieldable() {
             return LuaError::plain("attempt to yield across a C-call boundary");
         }
-        self.waits.sessions.insert(
-            session,
-            Waiter {
-                coroutine: index,
-                wait,
-            },
-        );
+        self.note_wait(session, index, wait);
         let co = self.co(index);
         co.doing = Doing::Waiting(session);
         let own = co.state == state;
@@ -169,11 +204,7 @@ impl VmPtr {
         for (session, function) in deferred {
             let coroutine = self.begin_deferred(function);
             self.co(coroutine).doing = Doing::Waiting(session);
-            let waiter = Waiter {
-                coroutine,
-                wait: Wait::Timer,
-            };
-            self.waits.sessions.insert(session, waiter);
+            self.note_wait(session, coroutine, Wait::Timer);
         }
     }
 

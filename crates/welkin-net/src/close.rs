@@ -21,7 +21,7 @@ impl Net {
         state.closing = true;
         state.reading = false;
         if state.outbox.is_empty() && !state.is_writing() {
-            self.end(&socket, &mut state);
+            self.end(node, &socket, &mut state);
         } else {
             state.ring();
         }
@@ -38,7 +38,7 @@ impl Net {
         }
         state.tell_close(node, id);
         state.closing = true;
-        self.end(&socket, &mut state);
+        self.end(node, &socket, &mut state);
     }
 
     /// Stops reading, or accepting. Nothing is told, not even that the peer has closed.

@@ -98,7 +98,7 @@ impl Net {
         if !state.closing {
             state.tell(node, socket.id, event::ERROR, 0, text);
         }
-        self.end(socket, state);
+        self.end(node, socket, state);
     }
 
     /// The poller says something about a connection under way.

@@ -74,6 +74,12 @@ impl Net {
             |socket: std::sync::Arc<crate::socket::Socket>| row(socket.id, &socket.state.lock());
         self.table.all().into_iter().filter_map(row).collect()
     }
+
+    /// Bytes that wait to be sent to the peer of `id`; 0 also when there is no such socket.
+    pub fn unsent(&self, id: i32) -> usize {
+        let socket = self.table.get(id);
+        socket.map_or(0, |socket| socket.state.lock().outbox.bytes())
+    }
 }
 
 fn row(id: i32, state: &State) -> Option<SocketInfo> {

@@ -101,14 +101,16 @@ impl Net {
 
     /// Ends a socket: its descriptor is closed (a bound one only let go), what it had to send dropped,
     /// its id forgotten. Under its lock, once; raises nothing.
-    pub(crate) fn end(&self, socket: &Socket, state: &mut State) {
+    pub(crate) fn end(&self, node: &Node, socket: &Socket, state: &mut State) {
         match std::mem::replace(&mut state.body, Body::Gone) {
             Body::Gone => return,
             Body::Bound(bound) => bound.release(&self.registry),
             // Closing a descriptor takes it out of the poller.
             _ => {}
         }
-        state.outbox.clear();
+        if state.outbox.clear() {
+            node.memory_freed();
+        }
         state.reading = false;
         self.table.remove(socket.id, state.owner);
     }

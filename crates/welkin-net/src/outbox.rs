@@ -164,9 +164,11 @@ impl Outbox {
         true
     }
 
-    /// Drops everything.
-    pub fn clear(&mut self) {
+    /// Drops everything. True: there was so much that a warning had been given.
+    pub fn clear(&mut self) -> bool {
+        let warned = self.warn_at != WARNING_FIRST;
         *self = Outbox::default();
+        warned
     }
 
     fn in_order(&self) -> impl Iterator<Item = &Chunk> {
@@ -223,6 +225,16 @@ mod tests {
         outbox.advance(outbox.bytes());
         assert!(outbox.drained());
         assert!(!outbox.drained());
+        assert!(!outbox.clear());
+    }
+
+    #[test]
+    fn clearing_says_whether_there_was_a_warning() {
+        let mut outbox = Outbox::default();
+        outbox.push(chunk(&vec![0; WARNING_FIRST]), Priority::High);
+        assert_eq!(outbox.crossed(), Some(1024));
+        assert!(outbox.clear());
+        assert!(outbox.is_empty());
     }
 
     #[test]

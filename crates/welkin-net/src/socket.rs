@@ -68,10 +68,14 @@ pub(crate) struct State {
     /// The poller reported something to read that has not been read to its end. It will not report
     /// that again.
     pub pending: bool,
+    /// It is on one of the leader's lists. Written by the leader.
+    pub listed: bool,
     /// The peer ended its sending side.
     pub read_ended: bool,
     /// A write failed: what is sent from now on is dropped.
     pub write_ended: bool,
+    /// Both directions are over, says the system; there may still be something to read.
+    pub hung_up: bool,
     /// The own side has closed it; it lives until its outbox is empty.
     pub closing: bool,
     /// CLOSE has been raised.
@@ -97,8 +101,10 @@ impl State {
             peer: None,
             reading: false,
             pending: false,
+            listed: false,
             read_ended: false,
             write_ended: false,
+            hung_up: false,
             closing: false,
             close_told: false,
             nodelay: false,

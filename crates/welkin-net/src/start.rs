@@ -88,6 +88,6 @@ impl Net {
     /// The poller does not take the descriptor.
     pub(crate) fn refuse(&self, node: &Node, socket: &Socket, state: &mut State) {
         state.tell(node, socket.id, event::ERROR, 0, LIMIT);
-        self.end(socket, state);
+        self.end(node, socket, state);
     }
 }

@@ -13,7 +13,7 @@ use welkin_runtime::{Node, Payload};
 use crate::bound::Bound;
 use crate::error;
 use crate::event;
-use crate::leader::{BUDGET, Next, Ready, Tools};
+use crate::leader::{BUDGET, Next, Ready, Tools, is_behind};
 use crate::net::Net;
 use crate::outbox::GATHER_MAX;
 use crate::raw;
@@ -31,15 +31,16 @@ impl Net {
         tools: &mut Tools,
         ready: Ready,
     ) -> Next {
+        state.hung_up |= ready.hung_up;
         let mut next = Next::Wait;
         if ready.read {
-            next = self.read_stream(node, socket, state, &mut tools.scratch, ready.drain);
+            next = self.read_stream(node, socket, state, &mut tools.scratch, ready);
         }
         if ready.write && self.flush(node, socket, state) {
             next = Next::Again;
         }
-        if ready.hung_up && (state.read_ended || state.closing) {
-            self.end(socket, state);
+        if state.hung_up && (state.read_ended || state.closing) {
+            self.end(node, socket, state);
         }
         next
     }
@@ -50,12 +51,15 @@ impl Net {
         socket: &Socket,
         state: &mut State,
         scratch: &mut [u8],
-        drain: bool,
+        ready: Ready,
     ) -> Next {
         if state.read_ended || state.is_over() {
             return Next::Wait;
         }
         state.pending = true;
+        if ready.again && state.reading && is_behind(node, state.owner) {
+            return Next::Behind;
+        }
         let mut budget = BUDGET;
         while state.reading {
             let (data, filled) = match state.read_some(scratch) {
@@ -78,7 +82,7 @@ impl Net {
             state.last_read = count;
             state.count_read(node, count);
             event::tell_data(node, state.owner, event::DATA, socket.id, data, b"");
-            if !filled && !drain {
+            if !filled && !ready.drain {
                 state.pending = false;
                 return Next::Wait;
             }
@@ -96,7 +100,7 @@ impl Net {
         state.pending = false;
         state.tell_close(node, socket.id);
         if state.write_ended {
-            self.end(socket, state);
+            self.end(node, socket, state);
         }
     }
 
@@ -112,7 +116,7 @@ impl Net {
             state.tell(node, socket.id, event::ERROR, 0, &error::text(error));
         }
         state.tell_close(node, socket.id);
-        self.end(socket, state);
+        self.end(node, socket, state);
     }
 
     /// Sends what is queued until the system takes no more. `true`: it might take more.
@@ -143,8 +147,9 @@ impl Net {
     /// Nothing is queued any more.
     pub(crate) fn flushed(&self, node: &Node, socket: &Socket, state: &mut State) {
         if state.closing {
-            self.end(socket, state);
+            self.end(node, socket, state);
         } else if state.outbox.drained() {
+            node.memory_freed();
             state.tell(node, socket.id, event::WARNING, 0, "");
         }
     }
@@ -159,10 +164,12 @@ impl Net {
         error: &io::Error,
     ) {
         if state.closing || state.read_ended {
-            self.end(socket, state);
+            self.end(node, socket, state);
             return;
         }
-        state.outbox.clear();
+        if state.outbox.clear() {
+            node.memory_freed();
+        }
         state.write_ended = true;
         state.tell(node, socket.id, event::ERROR, 0, &error::text(error));
         if let Body::Stream(stream) = &state.body {

@@ -15,7 +15,7 @@ use welkin_runtime::{Address, Node, Payload};
 use crate::address;
 use crate::error::{self, NetError};
 use crate::event;
-use crate::leader::{BUDGET, Next, Ready, Tools};
+use crate::leader::{BUDGET, Next, Ready, Tools, is_behind};
 use crate::listen::first_that_works;
 use crate::net::{BOTH, Net};
 use crate::outbox::{Chunk, Priority};
@@ -162,7 +162,9 @@ impl Net {
         ready: Ready,
     ) -> Next {
         let mut next = Next::Wait;
-        if ready.read {
+        if ready.again && state.reading && is_behind(node, state.owner) {
+            next = Next::Behind;
+        } else if ready.read {
             next = read_datagrams(node, socket, state, &mut tools.scratch);
         }
         if ready.write && !state.outbox.is_empty() {

@@ -31,6 +31,7 @@ pub mod preempt;
 mod sched;
 mod service;
 mod slot;
+mod stuck;
 mod sync;
 mod table;
 mod timer;
@@ -40,8 +41,10 @@ pub use message::{Address, Message, kind};
 pub use node::{Node, NodeBuilder};
 pub use payload::{Payload, PayloadBuf};
 pub use sched::handover::blocking;
+pub use sched::meter::current_service;
 pub use service::{
     Context, Control, Driver, Flow, LaunchError, Module, NewService, Remote, Service, Tap,
     TapFactory,
 };
 pub use slot::Slot;
+pub use stuck::Stuck;

@@ -174,6 +174,12 @@ impl<M, S> Mailbox<M, S> {
     pub(crate) fn is_preempted(&self) -> bool {
         self.inbox.lock().preempted
     }
+
+    /// Whether a worker has the service, or it waits to go on with a message.
+    pub(crate) fn is_busy(&self) -> bool {
+        let inbox = self.inbox.lock();
+        inbox.preempted || (inbox.scheduled && inbox.service.is_none())
+    }
 }
 
 impl<M, S> Inbox<M, S> {

@@ -36,6 +36,11 @@ impl Names {
         self.0.read().addresses.get(name).copied()
     }
 
+    /// One name of `address`, the first it got.
+    pub(crate) fn of(&self, address: Address) -> Option<Box<[u8]>> {
+        self.0.read().names.get(&address)?.first().cloned()
+    }
+
     /// Forgets all names of `address`.
     pub(crate) fn forget(&self, address: Address) {
         if !self.0.read().names.contains_key(&address) {

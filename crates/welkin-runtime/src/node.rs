@@ -49,6 +49,7 @@ pub struct Node {
     harbor: u8,
     profile: bool,
     preempt_ms: u32,
+    pub(crate) slow_ns: i64,
     pub(crate) mailbox_max: usize,
 }
 
@@ -60,6 +61,7 @@ pub struct NodeBuilder {
     profile: bool,
     driver: Option<Arc<dyn Driver>>,
     preempt_ms: u32,
+    slow_ms: u32,
     mailbox_max: usize,
     tap_factory: Option<Box<dyn TapFactory>>,
     tidy: Option<fn()>,
@@ -94,6 +96,13 @@ impl NodeBuilder {
     /// Default: 5.
     pub fn preempt_ms(mut self, ms: u32) -> Self {
         self.preempt_ms = ms;
+        self
+    }
+
+    /// CPU time of a message from which on it is asked where it is, in milliseconds; 0: none is
+    /// (default).
+    pub fn slow_ms(mut self, ms: u32) -> Self {
+        self.slow_ms = ms;
         self
     }
 
@@ -138,6 +147,7 @@ impl NodeBuilder {
             harbor: self.harbor,
             profile: self.profile,
             preempt_ms: self.preempt_ms,
+            slow_ns: i64::from(self.slow_ms) * 1_000_000,
             mailbox_max: self.mailbox_max,
         })
     }
@@ -152,6 +162,7 @@ impl Node {
             profile: true,
             driver: None,
             preempt_ms: 5,
+            slow_ms: 0,
             mailbox_max: 0,
             tap_factory: None,
             tidy: None,
@@ -176,6 +187,18 @@ impl Node {
     /// Whose local name (without dot) this is.
     pub fn name_query(&self, name: &[u8]) -> Option<Address> {
         self.names.query(name)
+    }
+
+    /// What the service at `address` is called, for people: its program's name, else its first local
+    /// name (without dot). `None`: it has neither, or is gone.
+    pub fn service_name(&self, address: Address) -> Option<String> {
+        let slot = self.slot(address)?;
+        let program = slot.control().map_or("", |control| control.name());
+        if !program.is_empty() {
+            return Some(program.to_owned());
+        }
+        let name = self.names.of(address)?;
+        Some(String::from_utf8_lossy(&name).into_owned())
     }
 
     /// A value of the node environment.
@@ -236,6 +259,12 @@ impl Node {
     /// How many services run at once.
     pub fn workers(&self) -> usize {
         self.sched.workers.len()
+    }
+
+    /// Much memory that was no service's has been freed: it may go back to the system, as after the end
+    /// of services.
+    pub fn memory_freed(&self) {
+        self.tidy.want();
     }
 
     /// Whether CPU time is measured.

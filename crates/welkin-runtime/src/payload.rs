@@ -180,6 +180,14 @@ impl PayloadBuf {
         buffer
     }
 
+    /// Makes room for `more` bytes and for what [`PayloadBuf::finish`] puts behind them.
+    pub fn reserve(&mut self, more: usize) {
+        if self.capacity - self.len <= more {
+            let needed = self.len.checked_add(more).and_then(|n| n.checked_add(1));
+            self.reallocate(needed.expect("buffer size overflows"));
+        }
+    }
+
     /// Puts one byte behind the others.
     #[inline]
     pub fn push(&mut self, byte: u8) {

@@ -53,9 +53,29 @@ pub trait Control: Send + Sync {
     /// called again and again.
     fn kill(&self);
 
+    /// A signal waits to reach the code that runs. The worker is interrupted until it has.
+    fn has_signal(&self) -> bool {
+        false
+    }
+
+    /// What the service is called, for people: its program's name, or nothing.
+    fn name(&self) -> &str {
+        ""
+    }
+
     /// Where the service is, for people: `chat.lua:88`, or nothing.
     fn describe(&self) -> String {
         String::new()
+    }
+
+    /// The function there, and the number of the message in which it was seen.
+    fn function(&self) -> (String, u64) {
+        (String::new(), 0)
+    }
+
+    /// Memory of the service as of its last message, in bytes; 0 when it is not counted.
+    fn memory(&self) -> usize {
+        0
     }
 }
 

@@ -5,7 +5,7 @@
 //! torn but may be a message behind. Flags say on the field who sets them. A slot without messages
 //! takes less than 300 bytes.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::mailbox::Mailbox;
@@ -28,6 +28,10 @@ pub struct Slot {
     message_ns: AtomicU64,
     /// Who sent the current or last message.
     source: AtomicU32,
+    /// When that began, in monotonic nanoseconds; without profiling when the visit began.
+    since_ns: AtomicI64,
+    /// Its type.
+    kind: AtomicU8,
     /// Messages in the worker's batch that are not started.
     taken: AtomicU32,
     /// Whether it keeps the node alive.
@@ -61,6 +65,8 @@ impl Slot {
             cpu_ns: AtomicU64::new(0),
             message_ns: AtomicU64::new(0),
             source: AtomicU32::new(0),
+            since_ns: AtomicI64::new(0),
+            kind: AtomicU8::new(0),
             taken: AtomicU32::new(0),
             counts,
             patient,
@@ -126,6 +132,21 @@ impl Slot {
         Address(self.source.load(Ordering::Relaxed))
     }
 
+    /// Type of that message.
+    pub fn kind(&self) -> u8 {
+        self.kind.load(Ordering::Relaxed)
+    }
+
+    /// When that message began, as [`crate::Node::hpc`] tells time.
+    pub fn since_ns(&self) -> i64 {
+        self.since_ns.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is in the middle of a message (or between two of one visit).
+    pub fn is_busy(&self) -> bool {
+        self.mailbox.is_busy()
+    }
+
     /// The service's handle for other threads, if it has one.
     pub fn control(&self) -> Option<&Arc<dyn Control>> {
         self.control.get()
@@ -143,11 +164,13 @@ impl Slot {
     }
 
     /// Its worker starts a message; `taken` others are in the batch.
-    pub(crate) fn begin_message(&self, source: Address, taken: usize) {
+    pub(crate) fn begin_message(&self, message: &Message, now_ns: i64, taken: usize) {
         let messages = self.messages.load(Ordering::Relaxed) + 1;
         self.messages.store(messages, Ordering::Relaxed);
         self.message_ns.store(0, Ordering::Relaxed);
-        self.source.store(source.0, Ordering::Relaxed);
+        self.source.store(message.source.0, Ordering::Relaxed);
+        self.kind.store(message.kind, Ordering::Relaxed);
+        self.since_ns.store(now_ns, Ordering::Relaxed);
         self.set_taken(taken);
     }
 

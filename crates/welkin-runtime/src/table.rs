@@ -99,6 +99,13 @@ impl<S> Table<S> {
         }
     }
 
+    /// Runs `f` on every slot, shard by shard under its read lock; `f` must not come back to the table.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Arc<S>)) {
+        for shard in &self.shards {
+            shard.0.read().values().for_each(&mut f);
+        }
+    }
+
     /// All addresses, ascending.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         let mut all: Vec<Address> = Vec::new();

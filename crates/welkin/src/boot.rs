@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use welkin_cluster::harbor::HarborModule;
+use welkin_drivers::sqlite::SqliteModule;
 use welkin_net::Net;
 use welkin_runtime::{Address, Node};
 
 use crate::config::Config;
+use crate::crash;
 use crate::daemon::{self, Daemon, Role};
 use crate::dump::Dumps;
 use crate::failure::{FAILED, Failure};
 use crate::gate::GateModule;
-use crate::harbor::HarborModule;
 use crate::logger::{LoggerModule, Writers};
 use crate::os;
 use crate::signals;
@@ -92,9 +94,10 @@ fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, 
     })?;
     let node = Node::builder()
         .workers(config.workers)
-        .harbor(0)
+        .harbor(config.harbor)
         .profile(config.profile)
         .preempt_ms(config.preempt_ms)
+        .slow_ms(config.slow_ms)
         .mailbox_max(config.mailbox_max)
         .driver(net.clone())
         .tap_factory(Box::new(Dumps))
@@ -104,10 +107,16 @@ fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, 
         // The keys of a map are all different, and nobody has set one before.
         let _ = node.env_set(key, value);
     }
+    crash::watch(&config.crash_dir);
     let writers = Arc::new(Writers::default());
-    node.register_module("logger", Arc::new(LoggerModule(Arc::clone(&writers))));
-    node.register_module("harbor", Arc::new(HarborModule::default()));
+    node.register_module(
+        "logger",
+        Arc::new(LoggerModule(Arc::clone(&writers), config.log_format)),
+    );
+    node.register_module("harbor", Arc::new(HarborModule::new(Arc::clone(&net))));
     node.register_module("gate", Arc::new(GateModule(Arc::clone(&net))));
+    node.register_module("sqlite", Arc::new(SqliteModule));
+    welkin_cluster::register(&node, &net);
     welkin_lua::register(&node, lua_options(config), net);
     signals::handle(&node, &writers)
         .map_err(|error| Failure::new(FAILED, format_args!("cannot handle signals: {error}")))?;
@@ -122,6 +131,9 @@ fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, 
 fn lua_options(config: &Config) -> welkin_lua::Options {
     welkin_lua::Options {
         memory_max: config.memory_max_mb << 20,
+        call_timeout_ms: config.call_timeout_ms,
+        slow_ns: u64::from(config.slow_ms) * 1_000_000,
+        library: config.library.clone(),
     }
 }
 

@@ -10,7 +10,6 @@
 
 mod args;
 mod command;
-mod frames;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -19,6 +18,7 @@ mod text;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use welkin_codec::frame::{Package, Stream, TooLong};
 use welkin_net::{Net, Priority, event};
 use welkin_runtime::{
     Address, Context, Flow, LaunchError, Message, Module, NewService, Payload, Service, kind,
@@ -26,7 +26,6 @@ use welkin_runtime::{
 
 use args::Args;
 use command::Command;
-use frames::{Frames, TooLong};
 use route::{Route, report};
 
 /// Connections that the system keeps until the gate takes them.
@@ -82,7 +81,7 @@ struct Gate {
 
 struct Connection {
     /// `None`: the peer broke the rules, and what else it sent before it was closed is ignored.
-    frames: Option<Frames>,
+    stream: Option<Stream<Vec<u8>>>,
     /// Receives the packages, if it is somebody.
     agent: Address,
     /// Source of the messages to the agent.
@@ -182,7 +181,7 @@ impl Gate {
             return self.net.close(cx.node, own, fd);
         }
         let connection = Connection {
-            frames: Some(Frames::new(self.args.header)),
+            stream: Some(Stream::default()),
             agent: Address::NONE,
             client: Address::NONE,
         };
@@ -207,11 +206,20 @@ impl Gate {
             kind: self.args.kind,
             fd,
         };
-        let Some(frames) = &mut connection.frames else {
+        let Some(stream) = &mut connection.stream else {
             return;
         };
-        if let Err(TooLong) = frames.feed(bytes, |package| route.send(package)) {
-            connection.frames = None;
+        let all_sent = stream
+            .feed(self.args.header, bytes)
+            .try_for_each(|package| {
+                match package? {
+                    Package::Whole(bytes) => route.send(bytes),
+                    Package::Joined(bytes) => route.send(&bytes),
+                }
+                Ok(())
+            });
+        if let Err(TooLong) = all_sent {
+            connection.stream = None;
             cx.node.log(own, "Recv socket message > 16M");
             // At once: such a peer could leave what waits for it unread for ever.
             self.net.shutdown(cx.node, own, fd);

@@ -10,12 +10,12 @@
 pub mod boot;
 pub mod cli;
 pub mod config;
+mod crash;
 mod daemon;
 mod dump;
 mod failure;
 mod gate;
-mod harbor;
-mod logger;
+pub mod logger;
 pub mod os;
 mod signals;
 

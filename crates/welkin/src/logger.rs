@@ -5,6 +5,7 @@
 //! for rotation. A logger that cannot keep up would eat the memory of the node: while more than
 //! [`WAITING_MAX`] messages wait, lines are thrown away, counted, and the count is said.
 
+mod format;
 mod sink;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use welkin_runtime::{
     Address, Context, Flow, LaunchError, Message, Module, NewService, Node, Service, kind,
 };
 
+pub use format::Format;
 use sink::Sink;
 
 /// Messages that may wait before lines are thrown away. At a usual hundred bytes a line some 40 MB.
@@ -60,7 +62,7 @@ impl Writers {
 }
 
 /// The module `logger`; its argument is the file, none is standard output.
-pub struct LoggerModule(pub Arc<Writers>);
+pub struct LoggerModule(pub Arc<Writers>, pub Format);
 
 impl Module for LoggerModule {
     fn patient(&self) -> bool {
@@ -68,7 +70,7 @@ impl Module for LoggerModule {
     }
 
     fn create(&self, cx: &Context<'_>, args: &[u8]) -> Result<NewService, LaunchError> {
-        let sink = Sink::open(args).map_err(|reason| {
+        let sink = Sink::open(args, self.1).map_err(|reason| {
             *self.0.failure.lock() = Some(reason);
             match cx.node.name_query(b"logger") {
                 Some(_) => LaunchError::Failed,

@@ -3,6 +3,9 @@
 use std::process::ExitCode;
 
 /// Rust's own data; message payloads come from the process's `malloc` (see `welkin_runtime::Payload`).
+///
+/// Under `cfg(plain_malloc)` all memory is `malloc`'s, for tools that watch it: `cargo xtask sanitize`.
+#[cfg(not(plain_malloc))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! The one door for people and CI: `cargo xtask tidy | test | conformance | bench`.
+//! The one door for people and CI: `cargo xtask tidy | test | sanitize | conformance | bench`.
 //!
 //! What a machine can judge about this tree is judged here, in Rust, so that a checkout needs no
 //! second language to be worked on. Nothing here is part of a node; no other crate may use it.
@@ -8,6 +8,7 @@
 mod bench;
 mod conformance;
 mod process;
+mod sanitize;
 mod test;
 mod tidy;
 mod tree;
@@ -18,8 +19,10 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   tidy                  check how the tree reads: lengths, headers, unsafe, layers, words
-  test [STEP...]        all tests; or only these steps: fmt clippy unit doc loom
-  conformance [AREA...] release build, then the shared conformance cases whose name holds an AREA
+  test [STEP...]        all tests; or only these steps: fmt clippy deny unit doc loom
+  sanitize [STEP...]    the tests under AddressSanitizer and valgrind; steps: asan valgrind
+  conformance [AREA...] release build, then the shared conformance cases whose name holds an AREA;
+                        with --classic CHECKOUT first: also on the Lua library of that skynet
   bench [NAME...]       release build, then our own measurements, as a table
 ";
 
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "tidy" => tidy::command(),
         "test" => test::command(&rest),
+        "sanitize" => sanitize::command(&rest),
         "conformance" => conformance::command(&rest),
         "bench" => bench::command(&rest),
         "help" | "--help" | "-h" => {

@@ -13,7 +13,7 @@ struct Step {
     run: fn() -> Result<(), String>,
 }
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step {
         name: "fmt",
         shows: "the code is formatted",
@@ -23,6 +23,11 @@ const STEPS: [Step; 5] = [
         name: "clippy",
         shows: "no warning is left",
         run: clippy,
+    },
+    Step {
+        name: "deny",
+        shows: "every crate has a licence and a source that deny.toml allows",
+        run: deny,
     },
     Step {
         name: "unit",
@@ -91,8 +96,18 @@ fn clippy() -> Result<(), String> {
     ]))
 }
 
+/// Without the advisories, which come over the network. Building cargo-deny takes five minutes, which
+/// no run is worth: where it is missing that is said.
+fn deny() -> Result<(), String> {
+    if !has("deny") {
+        println!("skipped: cargo-deny is not installed (cargo install cargo-deny --locked)");
+        return Ok(());
+    }
+    process::run(process::cargo().args(["deny", "check", "licenses", "bans", "sources"]))
+}
+
 fn unit() -> Result<(), String> {
-    if has_nextest() {
+    if has("nextest") {
         return process::run(process::cargo().args(["nextest", "run", "--workspace"]));
     }
     println!("cargo-nextest is not installed: using cargo test");
@@ -125,9 +140,10 @@ fn loom_tests() -> Command {
     command
 }
 
-fn has_nextest() -> bool {
+/// Whether cargo has this command.
+fn has(command: &str) -> bool {
     process::cargo()
-        .args(["nextest", "--version"])
+        .args([command, "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()

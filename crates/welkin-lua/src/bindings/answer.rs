@@ -176,3 +176,22 @@ fn response_payload(state: State) -> Result<Option<Payload>, LuaError> {
         _ => payload_arg(state, 2),
     }
 }
+
+impl VmPtr {
+    /// The caller of the coroutine's request, if it still waits, gets an error.
+    pub fn abandon_request(self, index: u32) {
+        if let Some((source, session)) = self.withdraw_request(index) {
+            self.answer_error(source, session);
+        }
+    }
+
+    /// Source and session of the coroutine's request, if it waits for an answer; it counts as answered.
+    pub fn withdraw_request(mut self, index: u32) -> Option<(Address, i32)> {
+        let co = self.co(index);
+        if co.answer != Answer::Open || co.session == 0 {
+            return None;
+        }
+        co.answer = Answer::Done;
+        Some((co.source, co.session))
+    }
+}

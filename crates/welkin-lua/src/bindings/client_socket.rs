@@ -9,6 +9,7 @@ mod stdin;
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4};
 use std::time::Duration;
 
+use stdin::Typed;
 use welkin_net::{NetError, client};
 use welkin_runtime::blocking;
 
@@ -16,8 +17,8 @@ use super::info::push_owned;
 use super::push_functions;
 use super::skynet::Entry;
 use crate::border::LuaError;
-use crate::lua_fn;
 use crate::state::State;
+use crate::{lua_fn, vm};
 
 /// Bytes that one `recv` gives at most; client programs rely on it.
 const RECEIVE_BYTES_MAX: usize = 4096;
@@ -90,11 +91,13 @@ lua_fn! {
         Ok(0)
     }
 
-    /// `readstdin() -> text or nil`: the next line typed, without its end.
+    /// `readstdin() -> text or nil`: the next line typed, without its end. A program of its own ends
+    /// with status 1 where no more lines will come, as its users expect of Ctrl-D; a node goes on.
     fn readstdin(call: &mut Call) -> LuaResult {
         match stdin::next_line() {
-            Ok(Some(line)) => push_owned(call.state, line),
-            Ok(None) => call.state.push_nil(),
+            Ok(Typed::Line(line)) => push_owned(call.state, line),
+            Ok(Typed::Ended) if vm::try_vm(call.state).is_none() => std::process::exit(1),
+            Ok(Typed::Waiting | Typed::Ended) => call.state.push_nil(),
             Err(error) => return Err(LuaError::new(error)),
         }
         Ok(1)

@@ -155,8 +155,10 @@ fn resumed_again(
             Ok(n + 1)
         }
         Resumed::Failed => {
-            state.push_bool(false);
+            // In this order, as a coroutine that resumes itself has one stack for both.
             co.move_to(state, 1);
+            state.push_bool(false);
+            state.insert(-2);
             Ok(2)
         }
     }

@@ -1,5 +1,6 @@
 //! Facts and small tools: address, time, environment, log, statistics, commands.
 
+use std::cell::Cell;
 use std::ffi::c_int;
 
 use mlua_sys as ffi;
@@ -157,6 +158,11 @@ lua_fn! {
     /// `core.intcommand(cmd[, parm]) -> number or nothing`.
     fn intcommand(call: &mut Call) -> LuaResult {
         let (vm, state) = (call.vm(), call.state);
+        if state.top() == 2 && state.to_num(2).is_some() {
+            let number = state.check_int(2) as i32;
+            state.pop(1);
+            state.push_int(number.into());
+        }
         let Some(result) = run_command(vm, state) else { return Ok(0) };
         if result.is_empty() {
             state.push_int(0);
@@ -222,12 +228,27 @@ fn join(state: State, values: c_int) {
 
 /// Pushes bytes; when the push raises, they are freed by the next use.
 pub fn push_owned(state: State, bytes: Vec<u8>) {
-    let mut vm = crate::vm::vm(state);
+    let Some(mut vm) = crate::vm::try_vm(state) else {
+        return push_owned_plain(state, bytes);
+    };
     vm.scratch = bytes;
     let kept: *const [u8] = vm.scratch.as_slice();
     // SAFETY: the field owns the bytes until the next use, which comes after the copy.
     state.push_bytes(unsafe { &*kept });
     vm.scratch = Vec::new();
+}
+
+/// In the plain interpreter, where no VM keeps the bytes.
+#[cold]
+fn push_owned_plain(state: State, bytes: Vec<u8>) {
+    thread_local! {
+        static KEPT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let kept: *const [u8] = bytes.as_slice();
+    KEPT.set(bytes);
+    // SAFETY: as above; the vector was moved, its bytes were not.
+    state.push_bytes(unsafe { &*kept });
+    KEPT.take();
 }
 
 fn push_stat(vm: VmPtr, state: State, what: &[u8]) {
@@ -240,6 +261,34 @@ fn push_stat(vm: VmPtr, state: State, what: &[u8]) {
         b"time" if vm.node.profile() => state.push_num(slot.message_cpu_ns() as f64 / 1e9),
         _ => state.push_int(0),
     }
+}
+
+/// The debug commands MEM, STAT and PING. False: it is another one.
+pub fn answer_figures(vm: VmPtr, state: State, asked: &[u8]) -> bool {
+    if !matches!(asked, b"MEM" | b"STAT" | b"PING") {
+        return false;
+    }
+    state.push_fn(super::answer::retpack);
+    let top = state.top();
+    match asked {
+        b"MEM" => state.push_num(vm.heap.used as f64 / 1024.0),
+        b"STAT" => {
+            state.create_table(0, 4);
+            for (name, what) in [
+                (c"cpu", &b"cpu"[..]),
+                (c"message", b"message"),
+                (c"mqlen", b"mqlen"),
+            ] {
+                push_stat(vm, state, what);
+                state.raw_set_lit(-2, name);
+            }
+            state.push_int(super::task::count(vm) as i64);
+            state.raw_set_lit(-2, c"task");
+        }
+        _ => {}
+    }
+    state.call(state.top() - top, 0);
+    true
 }
 
 /// The text command of arguments 1 and 2 (the second only when there are exactly two).

@@ -6,13 +6,14 @@ use mlua_sys as ffi;
 use welkin_codec::seri::Writer;
 use welkin_runtime::{Address, Flow, Message, Payload, kind};
 
+use super::pointer;
 use super::send::target;
 use crate::border::{LuaError, LuaResult};
-use crate::coroutines::{Answer, Doing};
+use crate::coroutines::Doing;
 use crate::dispatch::Incoming;
 use crate::state::State;
 use crate::vm::{Mode, VmPtr};
-use crate::waits::{Wait, Waiter};
+use crate::waits::{Fork, Wait};
 use crate::{lua_continuation, lua_fn};
 
 lua_fn! {
@@ -25,7 +26,7 @@ lua_fn! {
         let index = vm.take_coroutine();
         vm.fill_coroutine(index, state, 1);
         let session = vm.next_session();
-        vm.waits.sessions.insert(session, Waiter { coroutine: index, wait: Wait::Timer });
+        vm.note_wait(session, index, Wait::Timer);
         vm.co(index).doing = Doing::Waiting(session);
         vm.cos.init = index;
         vm.node.timeout_with(&vm.slot, 0, session);
@@ -74,6 +75,10 @@ lua_fn! {
     /// A debug message: the module `skynet.debug`, loaded by the first, answers it.
     fn debug_request(call: &mut Call) -> LuaResult {
         let state = call.state;
+        // What is asked of every service at once costs none of them a module.
+        if let Some(asked) = state.string(3) && super::info::answer_figures(call.vm(), state, asked) {
+            return Ok(0);
+        }
         state.push_fn(crate::library_setup::require);
         state.push_lit(c"skynet.debug");
         state.call(1, 1);
@@ -168,7 +173,7 @@ lua_fn! {
     /// What unknown requests get by default: `(session, source, ptr, size, protocol)`.
     fn unknown_request(call: &mut Call) -> LuaResult {
         let (vm, state) = (call.vm(), call.state);
-        let message = raw_message(state);
+        let message = raw_message(state)?;
         let mut line = b"Unknown request (".to_vec();
         state.push_tostring(5);
         line.extend_from_slice(state.text(-1).unwrap_or_default());
@@ -180,7 +185,7 @@ lua_fn! {
 
     /// What unknown responses get by default: `(session, source, ptr, size)`.
     fn unknown_response(call: &mut Call) -> LuaResult {
-        let message = raw_message(call.state);
+        let message = raw_message(call.state)?;
         let mut line = b"Response message : ".to_vec();
         line.extend_from_slice(message.bytes());
         call.vm().log(line);
@@ -190,10 +195,11 @@ lua_fn! {
     /// `skynet.dispatch_message(type, ptr, size, session, source)`: one message and what follows.
     fn dispatch_message(call: &mut Call) -> LuaResult {
         let (vm, state) = (call.vm(), call.state);
+        let (ptr, len) = pointer::message(state, 2)?;
         let message = Incoming {
             kind: state.check_int(1) as u8,
-            ptr: state.to_userdata(2),
-            len: state.to_int(3).unwrap_or(0) as usize,
+            ptr,
+            len,
             session: state.to_int(4).unwrap_or(0) as i32,
             source: Address(state.to_int(5).unwrap_or(0) as u32),
         };
@@ -219,8 +225,6 @@ lua_fn! {
         let (mut vm, state) = (call.vm(), call.state);
         leave(vm);
         let running = vm.running();
-        vm.dying = true;
-        vm.node.command(&vm.slot, b"EXIT", None);
         if running.is_none() || !state.is_yieldable() {
             return Ok(0);
         }
@@ -253,14 +257,16 @@ lua_continuation! {
 }
 
 /// The message described by `(session, source, ptr, size)`.
-fn raw_message(state: State) -> Incoming {
-    Incoming {
+fn raw_message(state: State) -> Result<Incoming, LuaError> {
+    let (session, source) = (state.check_int(1), state.check_int(2));
+    let (ptr, len) = pointer::message(state, 3)?;
+    Ok(Incoming {
         kind: 0,
-        session: state.check_int(1) as i32,
-        source: Address(state.check_int(2) as u32),
-        ptr: state.to_userdata(3),
-        len: state.to_int(4).unwrap_or(0) as usize,
-    }
+        session: session as i32,
+        source: Address(source as u32),
+        ptr,
+        len,
+    })
 }
 
 fn unknown_session(message: &Incoming) -> LuaError {
@@ -348,26 +354,20 @@ fn word(packed: &mut Writer<'_, Vec<u8>>, word: &str) {
     let _ = packed.string(word.as_bytes());
 }
 
-/// Everything a service owes to others when it exits, in the order programs rely on.
+/// Ends the service. What it owes to others goes out in the order programs rely on, and after its end,
+/// so that whoever is woken by it finds no such service any more.
 fn leave(mut vm: VmPtr) {
-    for index in std::mem::take(&mut vm.waits.forks) {
-        vm.discard(index);
+    for fork in std::mem::take(&mut vm.waits.forks) {
+        if let Fork::Coroutine(index) = fork {
+            vm.discard(index);
+        }
     }
-    let address = i64::from(vm.address().0);
-    tell_launcher(vm, |packed| {
-        word(packed, "REMOVE");
-        packed.integer(address);
-        packed.boolean(false);
-    });
-
-    for (source, session) in std::mem::take(&mut vm.unread) {
-        vm.answer_error(source, session);
-    }
+    let mut owed = std::mem::take(&mut vm.unread);
     let all = vm.cos.all.len() as u32;
     for index in 0..all {
         let doing = vm.co(index).doing;
-        if doing != Doing::Nothing && vm.co(index).answer == Answer::Open {
-            vm.abandon_request(index);
+        if doing != Doing::Nothing {
+            owed.extend(vm.withdraw_request(index));
         }
     }
     let mut called: Vec<Address> = vm
@@ -375,7 +375,7 @@ fn leave(mut vm: VmPtr) {
         .sessions
         .values()
         .filter_map(|w| match w.wait {
-            Wait::Call(to) if !to.is_none() => Some(to),
+            Wait::Call(to, _) if !to.is_none() => Some(to),
             _ => None,
         })
         .collect();
@@ -388,17 +388,27 @@ fn leave(mut vm: VmPtr) {
     }
     let mut open: Vec<_> = std::mem::take(&mut vm.responses).into_iter().collect();
     open.sort_unstable_by_key(|(key, _)| *key);
-    for (_, response) in open {
-        vm.answer_error(response.source, response.session);
+    owed.extend(open.iter().map(|(_, open)| (open.source, open.session)));
+
+    let address = vm.address();
+    tell_launcher(vm, |packed| {
+        word(packed, "REMOVE");
+        packed.integer(i64::from(address.0));
+        packed.boolean(false);
+    });
+    vm.dying = true;
+    vm.node.command(&vm.slot, b"EXIT", None);
+    for (source, session) in owed {
+        vm.answer_error(source, session);
     }
-    for address in called {
+    for to in called {
         let down = Message {
-            source: vm.address(),
+            source: address,
             session: 0,
             kind: kind::ERROR,
             payload: Payload::empty(),
         };
         // One that is gone needs no word.
-        let _ = vm.node.post(address, down);
+        let _ = vm.node.post(to, down);
     }
 }

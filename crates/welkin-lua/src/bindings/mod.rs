@@ -3,18 +3,35 @@
 pub mod answer;
 pub mod call;
 pub mod client_socket;
+pub mod cluster;
 pub mod core;
 pub mod coroutine;
+pub mod crypt;
+pub mod debugchannel;
+pub mod debugger;
+pub mod dns;
+pub mod inbox;
 pub mod info;
+pub mod inspect;
 pub mod lifecycle;
+pub mod md5;
+pub mod memory;
+pub mod mysql;
+pub mod netpack;
+pub mod object;
+pub mod pointer;
 pub mod profile;
+pub mod queue;
+pub mod resp;
 pub mod schedule;
 pub mod send;
 pub mod seri;
 pub mod skynet;
 pub mod socket_buffer;
 pub mod socketdriver;
+pub mod sproto;
 pub mod task;
+pub mod welkin;
 
 use mlua_sys as ffi;
 use welkin_runtime::Payload;
@@ -26,13 +43,35 @@ use crate::vm::VmPtr;
 /// Opens the native module `name`, if it is one.
 pub fn opener(name: &[u8]) -> Option<ffi::lua_CFunction> {
     Some(match name {
-        b"client.socket" => client_socket::open,
         b"skynet" => skynet::open,
+        b"skynet.cluster.core" => cluster::open,
         b"skynet.core" => core::open,
+        b"skynet.debugchannel" => debugchannel::open,
+        b"skynet.memory" => memory::open,
+        b"skynet.netpack" => netpack::luaopen_netpack,
         b"skynet.profile" => profile::open,
         b"skynet.socketdriver" => socketdriver::luaopen_socketdriver,
         b"skynet.codecache" => crate::codecache::luaopen_codecache,
+        b"welkin.debugger" => debugger::open,
+        b"welkin.inspect" => inspect::open,
+        b"welkin.native" => welkin::open,
+        b"welkin.section" => open_section,
         b"welkin.suspension" => open_suspension,
+        _ => return plain_opener(name),
+    })
+}
+
+/// Opens the native module `name`, if it is one that needs no node around it: what the plain
+/// interpreter has too.
+pub fn plain_opener(name: &[u8]) -> Option<ffi::lua_CFunction> {
+    Some(match name {
+        b"client.crypt" | b"skynet.crypt" => crypt::open,
+        b"client.socket" => client_socket::open,
+        b"welkin.dns" => dns::open,
+        b"welkin.mysql" => mysql::open,
+        b"welkin.resp" => resp::open,
+        b"md5" | b"md5.core" => md5::open,
+        b"sproto.core" => sproto::open,
         _ => return None,
     })
 }
@@ -47,6 +86,12 @@ pub fn push_functions(state: State, functions: &[skynet::Entry]) {
 }
 
 crate::lua_fn! {
+    /// What `skynet.queue` is made of.
+    fn open_section(call: &mut Call) -> LuaResult {
+        call.state.push_fn(queue::section);
+        Ok(1)
+    }
+
     /// What `skynet.coroutine` needs to pass a wait of the framework through coroutines of its own.
     fn open_suspension(call: &mut Call) -> LuaResult {
         push_functions(call.state, coroutine::PRIVATE);

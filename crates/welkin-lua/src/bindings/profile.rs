@@ -1,8 +1,10 @@
 //! `skynet.profile`: CPU time of one coroutine, while it runs and not while it waits.
 //!
 //! Every resume goes through one place (preempt.rs), which adds up for the threads listed here; while
-//! none is listed it costs one look at an empty table. The clock is the worker thread's CPU clock, so a
-//! coroutine that moves between workers is measured run by run.
+//! none is listed it costs one look at an empty table. The clock is the worker thread's CPU clock
+//! ([`cpu_now`]), so a coroutine that moves between workers is measured run by run.
+
+use std::cell::Cell;
 
 use mlua_sys as ffi;
 
@@ -21,14 +23,36 @@ pub struct Profile {
     since: Option<u64>,
 }
 
-/// CPU time of this worker thread, nanoseconds.
+/// Up to here wall time counts as CPU time, in nanoseconds.
+const TRUSTED_NS: u64 = 100_000;
+
+thread_local! {
+    /// The CPU clock and the monotonic clock when the first was asked last.
+    static ASKED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// CPU time of this worker thread, nanoseconds. The CPU clock is a system call, dearer than many a
+/// method of a program; so what has passed since it was asked is taken from the other clock, which is
+/// none, while that is little.
 fn cpu_now() -> u64 {
+    let now = read(libc::CLOCK_MONOTONIC);
+    let (cpu, at) = ASKED.get();
+    let passed = now.saturating_sub(at);
+    if at != 0 && passed <= TRUSTED_NS {
+        return cpu + passed;
+    }
+    let cpu = read(libc::CLOCK_THREAD_CPUTIME_ID);
+    ASKED.set((cpu, now));
+    cpu
+}
+
+fn read(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `now` outlives the call, and the clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
+    // SAFETY: `now` outlives the call, and both clocks always exist.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
@@ -70,13 +94,11 @@ fn subject(state: State) -> State {
     state.to_thread(1).unwrap_or(state)
 }
 
-/// Whether `thread` is the caller or one of those that resumed it.
-fn is_running(vm: VmPtr, state: State, thread: State) -> bool {
-    let service = vm.running().map(|i| {
-        let mut vm = vm;
-        vm.co(i).state
-    });
-    thread == state || service == Some(thread)
+/// Whether `thread` is the caller or one of those that resumed it: it has not given up control, and
+/// functions are open on it.
+fn is_running(state: State, thread: State) -> bool {
+    let open = || crate::control::position(thread, 0).is_some();
+    thread == state || thread.status() == ffi::LUA_OK && open()
 }
 
 lua_fn! {
@@ -94,7 +116,7 @@ lua_fn! {
         if vm.profiles.contains_key(&key) {
             return Err(LuaError::new(format!("Thread {:p} start profile more than once", thread.ptr())));
         }
-        let since = is_running(vm, state, thread).then(cpu_now);
+        let since = is_running(state, thread).then(cpu_now);
         vm.profiles.insert(key, Profile { total: 0, since });
         Ok(0)
     }

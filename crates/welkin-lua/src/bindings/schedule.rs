@@ -8,8 +8,11 @@ use crate::border::LuaError;
 use crate::coroutines::{Answer, Doing, NONE};
 use crate::state::State;
 use crate::vm::VmPtr;
-use crate::waits::{Token, Wait, Waiter, Woken};
+use crate::waits::{Fork, Token, Wait, Woken};
 use crate::{lua_continuation, lua_fn};
+
+/// A forked function and its arguments are kept without a coroutine up to this number of values.
+const CARRIED_MAX: c_int = 16;
 
 /// Ticks given at `index`: an integer, an integral float, or a text whose leading number counts.
 fn ticks_arg(state: State, index: c_int) -> i32 {
@@ -51,6 +54,36 @@ fn prepare(vm: VmPtr, state: State, args: c_int) -> Result<u32, LuaError> {
     Ok(index)
 }
 
+impl VmPtr {
+    /// The coroutine of a fork whose turn has come. Runs with the memory limit lifted.
+    pub fn begin_fork(mut self, fork: Fork) -> u32 {
+        let closure = match fork {
+            Fork::Coroutine(index) => return index,
+            Fork::Function(function) => return self.begin_deferred(function),
+            Fork::Carried(closure) => closure,
+        };
+        let index = self.begin_deferred(closure);
+        let state = self.co(index).state;
+        for value in 1..=CARRIED_MAX {
+            // SAFETY: a thread of this VM, whose stack has room for so many; nothing is pushed for a
+            // number behind the last.
+            if unsafe { ffi::lua_getupvalue(state.ptr(), 1, value) }.is_null() {
+                break;
+            }
+        }
+        state.remove(1);
+        index
+    }
+
+    /// Gives every fork its coroutine, for who looks at the coroutines.
+    fn materialize_forks(mut self) {
+        for at in 0..self.waits.forks.len() {
+            let fork = self.waits.forks[at];
+            self.waits.forks[at] = Fork::Coroutine(self.begin_fork(fork));
+        }
+    }
+}
+
 /// Sleeps on a token until the timer or a wakeup.
 fn sleep_for(mut vm: VmPtr, state: State, ticks: i32, token: c_int, what: Wait) -> LuaError {
     let Some(index) = vm.running() else {
@@ -86,9 +119,24 @@ lua_fn! {
             state.push_nil();
         }
         let args = state.top();
+        if state.wanted_results() == 0 && args <= CARRIED_MAX {
+            let fork = if args == 1 {
+                Fork::Function(state.make_ref())
+            } else {
+                state.push_closure(carry, args);
+                Fork::Carried(state.make_ref())
+            };
+            vm.waits.forks.push_back(fork);
+            return Ok(0);
+        }
         let index = prepare(vm, state, args)?;
-        vm.waits.forks.push_back(index);
+        vm.waits.forks.push_back(Fork::Coroutine(index));
         Ok(1)
+    }
+
+    /// Never called: its upvalues are a forked function and the arguments for it.
+    fn carry(_call: &mut Call) -> LuaResult {
+        Ok(0)
     }
 
     /// `skynet.timeout(ti, f) -> thread`: runs `f()` after `ti` ticks.
@@ -104,12 +152,12 @@ lua_fn! {
                 state.push_bool(false);
             }
             let wait = Wait::Deferred(state.make_ref());
-            vm.waits.sessions.insert(session, Waiter { coroutine: NONE, wait });
+            vm.note_wait(session, NONE, wait);
             vm.node.timeout_with(&vm.slot, ticks, session);
             return Ok(0);
         }
         let index = prepare(vm, state, 1)?;
-        vm.waits.sessions.insert(session, Waiter { coroutine: index, wait: Wait::Timer });
+        vm.note_wait(session, index, Wait::Timer);
         vm.co(index).doing = Doing::Waiting(session);
         vm.node.timeout_with(&vm.slot, ticks, session);
         Ok(1)
@@ -170,7 +218,7 @@ lua_continuation! {
                 call.state.push_lit(c"BREAK");
                 Ok(1)
             }
-            Woken::Answered | Woken::Failed => Ok(0),
+            Woken::Answered | Woken::Failed | Woken::TimedOut => Ok(0),
         }
     }
 
@@ -200,6 +248,7 @@ pub fn suspended(mut vm: VmPtr, index: u32) -> bool {
 /// The first suspended coroutine whose text holds the pattern at index 1.
 fn find_by_text(vm: VmPtr, state: State) -> Option<u32> {
     vm.materialize_timers();
+    vm.materialize_forks();
     let all = 0..vm.cos.all.len() as u32;
     for index in all.filter(|i| suspended(vm, *i)) {
         let base = state.top();
@@ -223,10 +272,13 @@ fn find_by_text(vm: VmPtr, state: State) -> Option<u32> {
 fn kill(mut vm: VmPtr, index: u32) {
     let doing = vm.co(index).doing;
     match doing {
-        Doing::Prepared => vm.waits.forks.retain(|i| *i != index),
+        Doing::Prepared => vm
+            .waits
+            .forks
+            .retain(|fork| *fork != Fork::Coroutine(index)),
         Doing::Waiting(session) => {
             let wait = vm.waits.sessions.get(&session).map(|w| w.wait);
-            if let Some(Wait::Call(_)) = wait {
+            if let Some(Wait::Call(..)) = wait {
                 // Its answer is dropped in silence; a timer's end is reported as nobody's.
                 if let Some(waiter) = vm.waits.sessions.get_mut(&session) {
                     waiter.wait = Wait::Broken;

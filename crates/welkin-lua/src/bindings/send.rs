@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use mlua_sys as ffi;
 use welkin_runtime::{Address, Message, Payload};
 
-use super::seri;
+use super::{pointer, seri};
 use crate::border::{LuaError, LuaResult};
 use crate::lua_fn;
 use crate::state::State;
@@ -85,11 +85,13 @@ pub fn payload_arg(state: State, index: c_int) -> Result<Option<Payload>, LuaErr
             let size = state.check_int(index + 1);
             let pointer = state.to_userdata(index);
             let too_large = size as u64 >= PAYLOAD_MAX;
-            let len = if too_large || pointer.is_null() {
-                0
-            } else {
-                size as usize
-            };
+            let len = if too_large { 0 } else { size as usize };
+            if let Err(why) = pointer::refuse_given(state, pointer, len) {
+                return Err(LuaError::new(format!(
+                    "invalid param {pointer:p} ({})",
+                    why.to_string_lossy()
+                )));
+            }
             // SAFETY: by the contract of the API a light userdata given to a send is malloc'ed memory
             // of that size, which the receiver owns from now on.
             let payload = unsafe { Payload::from_raw(pointer, len) };

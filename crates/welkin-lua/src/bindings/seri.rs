@@ -23,6 +23,7 @@ use std::fmt::{self, Display, Write};
 use mlua_sys as ffi;
 use welkin_runtime::{Payload, PayloadBuf};
 
+use super::pointer;
 use crate::border::{LuaError, LuaResult};
 use crate::lua_fn;
 use crate::state::State;
@@ -146,8 +147,13 @@ lua_fn! {
             return raise(state, &format_args!("skynet.trash invalid param {}", state.type_name(1)));
         }
         state.check_int(2);
+        let pointer = state.to_userdata(1);
+        if let Err(why) = pointer::refuse_given(state, pointer, 0) {
+            let why = why.to_str().unwrap_or_default();
+            return raise(state, &format_args!("skynet.trash invalid param: {why}"));
+        }
         // SAFETY: the program says that it owns this memory, and messages' memory is from `malloc`.
-        unsafe { libc::free(state.to_userdata(1)) };
+        unsafe { libc::free(pointer) };
         Ok(0)
     }
 }
@@ -156,11 +162,15 @@ fn is_light(state: State, index: c_int) -> bool {
     state.type_of(index) == ffi::LUA_TLIGHTUSERDATA
 }
 
-/// The `size` bytes that a userdata stands for. A light one is believed, as there is nothing to hold
-/// it against; of a full one they must lie within its block. `None`: a null pointer, or no userdata.
+/// The `size` bytes that a userdata stands for. A light one is believed unless it cannot be right
+/// ([`pointer::is_readable`]); of a full one they must lie within its block. `None`: a null or impossible
+/// pointer, or no userdata.
 fn memory<'a>(state: State, index: c_int, size: usize) -> Option<&'a [u8]> {
     let pointer = state.to_userdata(index).cast::<u8>();
     if pointer.is_null() || !is_light(state, index) && size > state.raw_len(index) {
+        return None;
+    }
+    if is_light(state, index) && !pointer::is_readable(state, pointer.cast(), size) {
         return None;
     }
     // SAFETY: the program says that `size` bytes are there; they stay while this call looks at them.

@@ -72,7 +72,7 @@ lua_fn! {
     fn push(call: &mut Call) -> LuaResult {
         let state = call.state;
         let chunks = check(state, c"need buffer object at param 1");
-        let (pointer, size) = arguments::block(state, 3);
+        let (pointer, size) = arguments::given_block(state, 3);
         // SAFETY: nothing can raise any more. The block is the caller's to give; that it has `size`
         // bytes is the caller's word, as with all raw pointers in skynet.
         unsafe {

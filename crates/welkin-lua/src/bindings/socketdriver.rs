@@ -12,7 +12,7 @@ pub(super) mod arguments;
 #[cfg(test)]
 pub(super) mod bare;
 mod event;
-mod info;
+pub(super) mod info;
 mod send;
 #[cfg(test)]
 mod tests;

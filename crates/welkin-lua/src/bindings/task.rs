@@ -18,8 +18,7 @@ lua_fn! {
         state.set_top(1);
         match state.type_of(1) {
             ffi::LUA_TNIL => {
-                let waiting = vm.waits.sessions.values().filter(|w| w.wait != Wait::Broken);
-                state.push_int(waiting.count() as i64);
+                state.push_int(count(vm) as i64);
             },
             ffi::LUA_TTABLE => {
                 fill(vm, state);
@@ -30,8 +29,8 @@ lua_fn! {
                 vm.materialize_timers();
                 let waiter = vm.waits.sessions.get(&session).copied();
                 match waiter {
-                    Some(waiter) => push_entry(vm, state, waiter),
-                    None => state.push_lit(c"No session"),
+                    Some(waiter) if waiter.wait != Wait::Deadline => push_entry(vm, state, waiter),
+                    _ => state.push_lit(c"No session"),
                 }
             }
             ffi::LUA_TSTRING if state.string(1) == Some(b"init") => {
@@ -54,9 +53,9 @@ lua_fn! {
 
     /// `native.forget(session)`: nobody waits any more, a late answer is dropped in silence.
     fn forget(call: &mut Call) -> LuaResult {
-        let (mut vm, state) = (call.vm(), call.state);
+        let (vm, state) = (call.vm(), call.state);
         let session = state.check_int(1) as i32;
-        vm.waits.sessions.insert(session, Waiter { coroutine: NONE, wait: Wait::Broken });
+        vm.note_wait(session, NONE, Wait::Broken);
         Ok(0)
     }
 
@@ -120,6 +119,13 @@ lua_fn! {
         vm.cos.init = state.to_thread(1).and_then(|t| vm.find_thread(t)).unwrap_or(NONE);
         Ok(0)
     }
+}
+
+/// How many sessions somebody waits for.
+pub fn count(vm: VmPtr) -> usize {
+    let sessions = vm.waits.sessions.values();
+    let waiting = sessions.filter(|w| !matches!(w.wait, Wait::Broken | Wait::Deadline));
+    waiting.count()
 }
 
 /// A copy of the table, as making Lua values can start finalizers that open sessions.

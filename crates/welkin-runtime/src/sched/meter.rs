@@ -72,6 +72,12 @@ pub(crate) fn end(now_ns: i64) -> u64 {
     used.max(0).cast_unsigned()
 }
 
+/// The service whose message the calling thread handles; [`Address::NONE`] outside of messages, and
+/// when CPU time is not measured. May be called in a signal handler.
+pub fn current_service() -> Address {
+    METER.get().address
+}
+
 /// What the current message of `address` has used since its last `begin`, if this thread runs it.
 pub(crate) fn current(address: Address) -> u64 {
     let meter = METER.get();

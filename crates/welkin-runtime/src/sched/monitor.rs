@@ -140,6 +140,9 @@ struct Watch<'a> {
     /// The next slot of each worker at the last tick.
     next_versions: Vec<Option<u32>>,
     leaderless_ticks: u32,
+    /// Long messages that were asked where they are, by worker: address, the service's number of
+    /// messages, and the age at which it is asked again.
+    asked: Vec<(Address, u64, i64)>,
     /// Messages in progress at the last look: address and the service's number of messages.
     in_progress: HashMap<Address, u64>,
 }
@@ -160,6 +163,7 @@ impl<'a> Watch<'a> {
             next_alarm_ns: now + ALARM_NS,
             next_versions: vec![None; node.sched.workers.len()],
             leaderless_ticks: 0,
+            asked: vec![(Address::NONE, 0, 0); node.sched.workers.len()],
             in_progress: HashMap::new(),
         }
     }
@@ -175,6 +179,9 @@ impl<'a> Watch<'a> {
         let waiting = self.waiting(now);
         for worker in &self.node.sched.workers {
             self.watch_slice(worker, waiting, now);
+        }
+        if self.node.slow_ns > 0 {
+            self.watch_slow(now);
         }
         self.watch_dying(now - self.last_ns);
         if now >= self.next_alarm_ns {
@@ -244,11 +251,18 @@ impl<'a> Watch<'a> {
         let Some((address, since)) = worker.visit() else {
             return;
         };
+        // No slot: it has been ended and its last message goes on. Who waits for it must be told.
+        let slow = self.node.slots.with(address, |slot| {
+            let signalled = slot.control().is_some_and(|control| control.has_signal());
+            (slot.is_slow(), signalled)
+        });
+        if let Some((_, true)) = slow {
+            return preempt_worker(worker);
+        }
         if preempt_ns == 0 {
             return;
         }
-        // No slot: it has been ended and its last message goes on. Who waits for it must be told.
-        let slow = self.node.slots.with(address, |slot| slot.is_slow());
+        let slow = slow.map(|(slow, _)| slow);
         let short = (preempt_ns / 5).max(SLICE_NS_MIN);
         let slice = match (slow, waiting) {
             (None, _) => 0,
@@ -260,6 +274,29 @@ impl<'a> Watch<'a> {
         };
         if now - since >= slice {
             preempt_worker(worker);
+        }
+    }
+
+    /// Asks messages that last long where they are: when they become slow, and at each doubling of
+    /// that age, as they may be in native code at the time.
+    fn watch_slow(&mut self, now: i64) {
+        for (worker, asked) in self.node.sched.workers.iter().zip(&mut self.asked) {
+            let Some((address, _)) = worker.visit() else {
+                continue;
+            };
+            let at = |slot: &Arc<Slot>| (slot.messages(), slot.since_ns());
+            let Some((message, since)) = self.node.slots.with(address, at) else {
+                continue;
+            };
+            if (asked.0, asked.1) != (address, message) {
+                *asked = (address, message, self.node.slow_ns);
+            }
+            if now - since >= asked.2 && worker.version() % 2 == 1 {
+                asked.2 = (now - since) * 2;
+                if let Some(thread) = &*worker.thread.lock() {
+                    preempt::interrupt(thread);
+                }
+            }
         }
     }
 
@@ -292,6 +329,9 @@ impl<'a> Watch<'a> {
     }
 
     fn stop_overdue(&self, slot: &Slot) {
+        if let Some(control) = slot.control() {
+            control.kill();
+        }
         if slot.set_overdue() {
             self.node.log(
                 Address::NONE,
@@ -303,9 +343,6 @@ impl<'a> Watch<'a> {
                     place(slot)
                 ),
             );
-        }
-        if let Some(control) = slot.control() {
-            control.kill();
         }
     }
 
@@ -371,7 +408,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn preempt_worker(worker: &Worker) {
+pub(crate) fn preempt_worker(worker: &Worker) {
     worker.ask_to_yield();
     if let Some(thread) = &*worker.thread.lock() {
         preempt::interrupt(thread);

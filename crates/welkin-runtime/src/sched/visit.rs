@@ -112,9 +112,11 @@ impl Loop {
             // Ended by somebody else, or by itself in the message before. Who waits for it is told at
             // once, also when it is still in the middle of a message.
             let ended = slot.is_ended();
+            // It has one part more, in which the error that stops it reaches its code.
+            let last_part = ended && slot.is_overdue();
             if ended && !slot.has_last_words() {
                 self.answer_rest(slot);
-                if !preempted || slot.is_overdue() {
+                if !preempted {
                     return Leave::Ended;
                 }
             }
@@ -133,7 +135,7 @@ impl Loop {
                     let over = ended && slot.mailbox.len() == 0;
                     return if over { Leave::Ended } else { Leave::Done };
                 };
-                slot.begin_message(message.source, self.batch.len());
+                slot.begin_message(&message, self.now_ns, self.batch.len());
                 if slot.is_tapped() {
                     cx.node.tap_message(slot.address(), &message);
                 }
@@ -145,6 +147,9 @@ impl Loop {
             if preempted {
                 if slot.is_ended() && !slot.has_last_words() {
                     self.answer_rest(slot);
+                    if last_part {
+                        return Leave::Ended;
+                    }
                 }
                 return Leave::Preempted;
             }

@@ -5,10 +5,13 @@
 //! command line ends with status 2.
 
 mod check;
+mod console;
 mod help;
+mod lua;
 mod run;
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::Path;
 
 use crate::boot;
@@ -16,9 +19,7 @@ use crate::config;
 use crate::failure::{FAILED, Failure, USAGE};
 
 /// Commands that are planned under these names, so that nobody takes the word for a config file.
-const LATER: [&str; 9] = [
-    "lua", "new", "stop", "drain", "status", "console", "keygen", "types", "fleet",
-];
+const LATER: [&str; 7] = ["new", "stop", "drain", "status", "keygen", "types", "fleet"];
 
 /// Does what the arguments (without the program's name) say; gives the exit status.
 pub fn run(arguments: &[OsString]) -> u8 {
@@ -45,6 +46,10 @@ fn dispatch(arguments: &[OsString]) -> Result<u8, Failure> {
         "--version" | "-V" => return Ok(say(concat!("welkin ", env!("CARGO_PKG_VERSION")))),
         "help" if !is_file => return Ok(say(help::of(rest.first()))),
         "run" if !(is_file && rest.is_empty()) => return command(help::RUN, rest, run::run),
+        "lua" if !(is_file && rest.is_empty()) => return command(help::LUA, rest, lua::run),
+        "console" if !(is_file && rest.is_empty()) => {
+            return command(help::CONSOLE, rest, console::console);
+        }
         "check" if !(is_file && rest.is_empty()) => {
             return command(help::CHECK, rest, check::check);
         }
@@ -79,6 +84,7 @@ fn usage(text: impl std::fmt::Display) -> Failure {
 }
 
 fn say(text: &str) -> u8 {
-    println!("{}", text.trim_end());
+    // Who reads only the first lines (`| head`) has got them.
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
     0
 }

@@ -61,7 +61,7 @@ use Allowed::{Boolean, Discovery, HostPort, Library, Number, Text, Word};
 /// All keys, by name.
 pub static KEYS: &[Key] = &[
     later("welkin_admin", HostPort, None),
-    later("welkin_call_timeout_ms", Number(0, DAY_MS, MS), Some("0")),
+    works("welkin_call_timeout_ms", Number(0, DAY_MS, MS), "0"),
     later(
         "welkin_cluster_accept",
         Word(&["plain", "secure", "both"]),
@@ -83,32 +83,29 @@ pub static KEYS: &[Key] = &[
         Some("2000"),
     ),
     later("welkin_cluster_key", Text("one or more files"), None),
-    later(
-        "welkin_cluster_queue_max_mb",
-        Number(1, 1 << 20, MB),
-        Some("64"),
-    ),
-    later("welkin_console_password", Text("a text"), None),
+    works("welkin_cluster_queue_max_mb", Number(1, 1 << 20, MB), "64"),
+    Key {
+        name: "welkin_console_password",
+        allowed: Text("a text"),
+        default: None,
+        works: true,
+    },
     later("welkin_control", Text("the path of a socket"), None),
-    later("welkin_crash_dir", Text("a folder, or -"), Some(".")),
+    works("welkin_crash_dir", Text("a folder, or -"), "."),
     later("welkin_exit_ms", Number(0, DAY_MS, MS), Some("10000")),
-    later("welkin_harbor_rejoin", Boolean, Some("false")),
-    later(
+    works("welkin_harbor_rejoin", Boolean, "false"),
+    works(
         "welkin_log_format",
         Word(&["skynet", "text", "json"]),
-        Some("skynet"),
+        "skynet",
     ),
-    later(
-        "welkin_login_timeout_ms",
-        Number(1, DAY_MS, MS),
-        Some("30000"),
-    ),
-    later("welkin_lualib", Library, Some("builtin")),
+    works("welkin_login_timeout_ms", Number(1, DAY_MS, MS), "30000"),
+    works("welkin_lualib", Library, "builtin"),
     works("welkin_mailbox_max", Number(0, 1 << 30, "messages"), "0"),
     works("welkin_memory_max_mb", Number(0, 1 << 20, MB), "0"),
     works("welkin_preempt_ms", Number(0, 60_000, MS), "5"),
     later("welkin_ready", Word(&["auto", "manual"]), Some("auto")),
-    later("welkin_slow_ms", Number(0, DAY_MS, MS), Some("0")),
+    works("welkin_slow_ms", Number(0, DAY_MS, MS), "0"),
     later("welkin_tls_ca", Text("a file"), None),
     later("welkin_tls_verify", Boolean, Some("false")),
 ];

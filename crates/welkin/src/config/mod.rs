@@ -11,8 +11,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use welkin_lua::config_lua::{self, ConfigError};
+use welkin_lua::library::Preference;
 
 use crate::failure::{CONFIG, Failure};
+use crate::logger::Format;
 
 /// Keys and values as text, as services see them by `skynet.getenv`.
 pub type Environment = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -35,6 +37,8 @@ const DEFAULTS: [(&str, &str); 6] = [
 pub struct Config {
     /// Every key, defaults included.
     pub environment: Environment,
+    /// The node's id in its harbor network; 0: it has none.
+    pub harbor: u8,
     /// Worker threads, 1 to 1024.
     pub workers: usize,
     /// Whether services' CPU time is measured.
@@ -42,9 +46,13 @@ pub struct Config {
     /// The pid file of a node in the background.
     pub daemon: Option<PathBuf>,
     /// Where Lua modules and services come from.
-    pub library: Library,
+    pub library: Preference,
     /// A service that runs longer while others wait gives its worker up; 0: never.
     pub preempt_ms: u32,
+    /// Where crash reports go; `-`: standard error.
+    pub crash_dir: String,
+    /// How log lines look.
+    pub log_format: Format,
     /// CPU time of one message that is worth a log line; 0: none is.
     pub slow_ms: u32,
     /// Deadline of calls that have no own; 0: none.
@@ -55,17 +63,6 @@ pub struct Config {
     pub mailbox_max: usize,
     /// What should be said before the boot: set keys that have no effect.
     pub notices: Vec<String>,
-}
-
-/// Value of `welkin_lualib`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Library {
-    /// Modules and services of the program win.
-    Builtin,
-    /// Files on the project's paths win.
-    Path,
-    /// Files win for these names only.
-    PathFor(Vec<String>),
 }
 
 /// Reads and checks a config file.
@@ -84,23 +81,32 @@ pub fn check(mut environment: Environment, origin: &str) -> Result<Config, Failu
         let value = environment.get(key.as_bytes());
         value.map(|value| String::from_utf8_lossy(value).into_owned())
     };
-    let notices = check_own_keys(&environment, origin)?;
+    let mut notices = check_own_keys(&environment, origin)?;
     let workers = workers(&text("thread").unwrap_or_default(), origin)?;
-    check_harbor(&text("harbor").unwrap_or_default(), origin)?;
+    let harbor = harbor(&text("harbor").unwrap_or_default(), origin)?;
     let own = |key: &str| {
         let default = keys::find(key).and_then(|key| key.default);
         text(key).unwrap_or_else(|| default.unwrap_or_default().to_owned())
     };
+    let library = library(&own("welkin_lualib"));
+    notices.extend(strange_names(&library));
+    let profile = text("profile").as_deref() == Some("true");
+    if !profile && own("welkin_slow_ms") != "0" {
+        notices.push("config key welkin_slow_ms has no effect while profile is false: messages are not measured then".to_owned());
+    }
     // In range: `check_own_keys` has looked.
     let number = |key: &str| keys::number(&own(key)).unwrap_or(0);
     Ok(Config {
+        harbor,
         workers,
-        profile: text("profile").as_deref() == Some("true"),
+        profile,
         daemon: environment
             .get(b"daemon".as_slice())
             .map(|path| PathBuf::from(OsStr::from_bytes(path))),
-        library: library(&own("welkin_lualib")),
+        library,
         preempt_ms: number("welkin_preempt_ms") as u32,
+        crash_dir: own("welkin_crash_dir"),
+        log_format: Format::named(&own("welkin_log_format")),
         slow_ms: number("welkin_slow_ms") as u32,
         call_timeout_ms: number("welkin_call_timeout_ms") as u32,
         memory_max_mb: number("welkin_memory_max_mb") as usize,
@@ -110,12 +116,24 @@ pub fn check(mut environment: Environment, origin: &str) -> Result<Config, Failu
     })
 }
 
-fn library(value: &str) -> Library {
+fn library(value: &str) -> Preference {
     match value {
-        "builtin" => Library::Builtin,
-        "path" => Library::Path,
-        names => Library::PathFor(names.split_ascii_whitespace().map(String::from).collect()),
+        "builtin" => Preference::Builtin,
+        "path" => Preference::Path,
+        names => Preference::PathFor(names.split_ascii_whitespace().map(String::from).collect()),
     }
+}
+
+/// Names in a list that change nothing, as nothing of that name is built in.
+fn strange_names(library: &Preference) -> impl Iterator<Item = String> {
+    let names: &[String] = match library {
+        Preference::PathFor(names) => names,
+        _ => &[],
+    };
+    names
+        .iter()
+        .filter(|name| !welkin_lua::library::is_built_in(name))
+        .map(|name| format!("config key welkin_lualib names {name}, which is not built in: it comes from the project's files anyway. Look for a slip of the pen"))
 }
 
 fn workers(text: &str, origin: &str) -> Result<usize, Failure> {
@@ -131,16 +149,15 @@ fn workers(text: &str, origin: &str) -> Result<usize, Failure> {
     ))
 }
 
-fn check_harbor(text: &str, origin: &str) -> Result<(), Failure> {
-    match leading_integer(text) {
-        0 => Ok(()),
-        _ => Err(Failure::new(
+fn harbor(text: &str, origin: &str) -> Result<u8, Failure> {
+    u8::try_from(leading_integer(text)).map_err(|_| {
+        Failure::new(
             CONFIG,
             format_args!(
-                "config key harbor = \"{text}\": this version supports only harbor = 0, a node without a harbor network (the default is 1, as in skynet). Put harbor = 0 into {origin}, and join nodes by cluster"
+                "config key harbor = \"{text}\" of {origin} is the number of this node in its network: 1 to 255, or 0 for a node without one"
             ),
-        )),
-    }
+        )
+    })
 }
 
 /// Every `welkin_` key is known and holds what it may hold; all mistakes are told at once. Gives the

@@ -56,14 +56,14 @@ fn only_the_text_true_measures_cpu_time() {
 }
 
 #[test]
-fn another_harbor_is_refused_with_a_way_out() {
-    let (status, line) = failure(&[("harbor", "1")]);
-    assert_eq!(status, 78);
-    assert!(
-        line.contains("this version supports only harbor = 0"),
-        "{line}"
-    );
-    assert!(checked(&[("harbor", "none")]).is_ok(), "no number is 0");
+fn a_harbor_has_one_byte() {
+    for wrong in ["256", "-1", "99999999999999999999"] {
+        let (status, line) = failure(&[("harbor", wrong)]);
+        assert_eq!(status, 78);
+        assert!(line.contains("1 to 255, or 0"), "{line}");
+    }
+    assert_eq!(checked(&[("harbor", "255")]).unwrap().harbor, 255);
+    assert_eq!(checked(&[("harbor", "none")]).unwrap().harbor, 0);
 }
 
 #[test]
@@ -90,13 +90,7 @@ fn all_mistakes_are_told_at_once() {
 #[test]
 fn a_key_without_effect_is_told_unless_it_asks_for_what_is() {
     let notices = |pairs: &[(&str, &str)]| checked(pairs).unwrap().notices;
-    for (key, value) in [
-        ("welkin_admin", "127.0.0.1:80"),
-        ("welkin_call_timeout_ms", "1000"),
-        ("welkin_exit_ms", "5000"),
-        ("welkin_lualib", "path"),
-        ("welkin_slow_ms", "100"),
-    ] {
+    for (key, value) in [("welkin_admin", "127.0.0.1:80"), ("welkin_exit_ms", "5000")] {
         let said = notices(&[(key, value)]);
         assert_eq!(said.len(), 1, "{key}");
         let expected = format!("config key {key} has no effect: not in this version yet");
@@ -105,14 +99,26 @@ fn a_key_without_effect_is_told_unless_it_asks_for_what_is() {
     assert!(notices(&[("welkin_tls_verify", "false")]).is_empty());
     assert!(notices(&[("welkin_lualib", "builtin")]).is_empty());
     assert!(notices(&[("welkin_preempt_ms", "10")]).is_empty());
+    assert!(notices(&[("welkin_slow_ms", "100")]).is_empty());
+    let said = notices(&[("welkin_slow_ms", "100"), ("profile", "false")]);
+    assert!(said[0].starts_with("config key welkin_slow_ms has no effect while profile is false"));
 }
 
 #[test]
 fn the_library_is_a_word_or_names() {
     let library = |value| checked(&[("welkin_lualib", value)]).unwrap().library;
-    assert_eq!(library("path"), Library::Path);
+    assert_eq!(library("path"), Preference::Path);
     assert_eq!(
         library("http.httpc gate"),
-        Library::PathFor(vec!["http.httpc".to_owned(), "gate".to_owned()])
+        Preference::PathFor(vec!["http.httpc".to_owned(), "gate".to_owned()])
+    );
+    let notices = |value| checked(&[("welkin_lualib", value)]).unwrap().notices;
+    assert!(notices("builtin").is_empty() && notices("path").is_empty());
+    assert!(notices("skynet  skynet.queue launcher loader").is_empty());
+    let said = notices("skynet skynet.quue");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("welkin_lualib names skynet.quue, "),
+        "{said:?}"
     );
 }

@@ -3,9 +3,9 @@
 //! What is wrong is checked in a fixed order, and the log line of the first fault is part of the
 //! contract with programs.
 
+use welkin_codec::frame::Header;
 use welkin_runtime::{Address, Node, kind};
 
-use super::frames::Header;
 use super::text::{number, service, words};
 
 /// What a gate is launched with.

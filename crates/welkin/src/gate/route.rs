@@ -22,8 +22,11 @@ pub struct Route<'a> {
 }
 
 impl Route<'_> {
-    /// Sends one package.
+    /// Sends one package; an empty one is skipped.
     pub fn send(&self, package: &[u8]) {
+        if package.is_empty() {
+            return;
+        }
         let (to, source, kind, payload) = if !self.broker.is_none() {
             let copy = Payload::copy_from(package);
             (self.broker, self.gate, self.kind, copy)

@@ -1,4 +1,4 @@
-//! Where log lines go, and their form: `[:%08x] text`, in a file with the time before it.
+//! Where log lines go; `format.rs` says how they look.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use welkin_runtime::{Address, Node};
 
-use crate::os::{clock, process};
+use super::format::{Format, Writer};
+use crate::os::process;
 
 /// Bytes collected before they are written although more lines wait.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -16,13 +17,12 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// An open log.
 pub struct Sink {
     file: File,
-    /// The log file; `None`: standard output, whose lines have no time.
+    /// The log file; `None`: standard output, whose lines have no time in skynet's form.
     path: Option<PathBuf>,
     /// Whole lines, not yet written.
     buffer: Vec<u8>,
     lines: u64,
-    /// The time's text up to the second, and that second: most lines share it.
-    stamp: (i64, String),
+    writer: Writer,
     /// Lines that the system refused, and why.
     unwritten: Option<(u64, String)>,
 }
@@ -30,7 +30,7 @@ pub struct Sink {
 impl Sink {
     /// Opens the file named by the logger's argument, standard output for an empty one. The error is
     /// a text for people.
-    pub fn open(argument: &[u8]) -> Result<Sink, String> {
+    pub fn open(argument: &[u8], format: Format) -> Result<Sink, String> {
         let path =
             (!argument.is_empty()).then(|| PathBuf::from(std::ffi::OsStr::from_bytes(argument)));
         let file = match &path {
@@ -43,28 +43,17 @@ impl Sink {
         };
         Ok(Sink {
             file,
+            writer: Writer::new(format, path.is_some()),
             path,
             buffer: Vec::with_capacity(BUFFER_BYTES),
             lines: 0,
-            stamp: (i64::MIN, String::new()),
             unwritten: None,
         })
     }
 
     /// Puts one line behind the others.
     pub fn line(&mut self, node: &Node, source: Address, text: &[u8]) {
-        if self.path.is_some() {
-            let now = node.now();
-            let second = node.start_time() + now.div_euclid(100);
-            if self.stamp.0 != second {
-                self.stamp = (second, clock::log_stamp(second));
-            }
-            let hundredths = now.rem_euclid(100);
-            let _ = write!(self.buffer, "{}.{hundredths:02} ", self.stamp.1);
-        }
-        let _ = write!(self.buffer, "[{source}] ");
-        self.buffer.extend_from_slice(text);
-        self.buffer.push(b'\n');
+        self.writer.line(&mut self.buffer, node, source, text);
         self.lines += 1;
         if self.buffer.len() >= BUFFER_BYTES {
             self.flush();

@@ -7,7 +7,7 @@ use std::fs;
 fn a_line_in_a_file_begins_with_the_time() {
     let path = std::env::temp_dir().join(format!("welkin-log-{}", std::process::id()));
     let node = Node::builder().build();
-    let mut sink = Sink::open(path.to_str().unwrap().as_bytes()).unwrap();
+    let mut sink = Sink::open(path.to_str().unwrap().as_bytes(), Format::Skynet).unwrap();
     sink.line(&node, Address(0x1f), b"two\nlines");
     sink.flush();
     let text = fs::read_to_string(&path).unwrap();
@@ -23,7 +23,9 @@ fn a_line_in_a_file_begins_with_the_time() {
 
 #[test]
 fn a_file_that_cannot_be_opened_is_named() {
-    let error = Sink::open(b"/no/such/folder/x.log").err().unwrap();
+    let error = Sink::open(b"/no/such/folder/x.log", Format::Skynet)
+        .err()
+        .unwrap();
     assert!(
         error.starts_with("cannot open the log file /no/such/folder/x.log: No such file"),
         "{error}"
@@ -35,7 +37,7 @@ fn a_reopened_log_goes_to_the_new_file_of_the_name() {
     let path = std::env::temp_dir().join(format!("welkin-reopen-{}", std::process::id()));
     let moved = path.with_extension("old");
     let node = Node::builder().build();
-    let mut sink = Sink::open(path.to_str().unwrap().as_bytes()).unwrap();
+    let mut sink = Sink::open(path.to_str().unwrap().as_bytes(), Format::Skynet).unwrap();
     sink.line(&node, Address(1), b"first");
     fs::rename(&path, &moved).unwrap();
     sink.reopen().unwrap();

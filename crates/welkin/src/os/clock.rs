@@ -21,6 +21,37 @@ pub fn log_stamp(unix_seconds: i64) -> String {
     )
 }
 
+/// `YYYY-MM-DD HH:MM:SS` of a Unix time, local time.
+pub fn sortable(unix_seconds: i64) -> String {
+    written(&local(unix_seconds), ' ')
+}
+
+/// `YYYY-MM-DDTHH:MM:SS+HH:MM`: as [`sortable`] with the time zone, by ISO 8601.
+pub fn iso(unix_seconds: i64) -> String {
+    let t = local(unix_seconds);
+    let minutes = t.tm_gmtoff / 60;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    let minutes = minutes.abs();
+    format!(
+        "{}{sign}{:02}:{:02}",
+        written(&t, 'T'),
+        minutes / 60,
+        minutes % 60
+    )
+}
+
+fn written(t: &libc::tm, between: char) -> String {
+    format!(
+        "{:04}-{:02}-{:02}{between}{:02}:{:02}:{:02}",
+        1900 + t.tm_year,
+        t.tm_mon + 1,
+        t.tm_mday,
+        t.tm_hour,
+        t.tm_min,
+        t.tm_sec
+    )
+}
+
 /// The form of C's `ctime` without the newline: `Sat Nov 21 14:32:41 2026`, local time.
 pub fn ctime(unix_seconds: i64) -> String {
     let t = local(unix_seconds);

@@ -3,5 +3,6 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+pub mod fault;
 pub mod process;
 pub mod signal;

@@ -90,6 +90,12 @@ pub fn ignore(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
+/// Lets `signal` end the process, as it does unless a program says otherwise.
+pub fn end_on(signal: i32) {
+    // SAFETY: no handler is involved.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
 /// Ends the process by `signal` as if nobody had handled it; where the system protects the process
 /// from that (process 1 of a container), with the status a shell gives for it.
 pub fn end_by(signal: i32) -> ! {

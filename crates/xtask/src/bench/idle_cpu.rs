@@ -30,7 +30,7 @@ pub fn run(kind: &Kind) -> Result<Vec<Row>, String> {
 ///
 /// The scheduler's own count has nanoseconds; where a kernel does not offer it, `/proc/PID/stat` has
 /// hundredths of a second, which over 20 s is half of the limit.
-fn cpu_seconds(pid: u32) -> Result<f64, String> {
+pub fn cpu_seconds(pid: u32) -> Result<f64, String> {
     if let Some(nanoseconds) = scheduled(pid) {
         return Ok(nanoseconds / 1e9);
     }

@@ -1,11 +1,16 @@
-//! `cargo xtask bench [NAME...]`: what a node costs when it does nothing, or has nothing left to do.
+//! `cargo xtask bench [NAME...]`: what a node costs when it does nothing, or has nothing left to do, and
+//! what many clients cost it.
 //!
 //! Each bench is one file here, with a Lua program of the same name in `benches/` that runs as the
 //! node's start service; it returns rows for one table, each with the limit we hold ourselves to. A
 //! row beyond its limit fails the command. When `SKYNET` names a built skynet checkout the same
 //! programs run there, for the last column.
 
+mod broadcast;
 mod churn;
+mod clients;
+mod connect_storm;
+mod idle_clients;
 mod idle_cpu;
 mod idle_services;
 mod node;
@@ -31,7 +36,7 @@ struct Bench {
     run: fn(&Kind) -> Result<Vec<Row>, String>,
 }
 
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 6] = [
     Bench {
         name: "idle_cpu",
         run: idle_cpu::run,
@@ -43,6 +48,18 @@ const BENCHES: [Bench; 3] = [
     Bench {
         name: "churn",
         run: churn::run,
+    },
+    Bench {
+        name: "connect_storm",
+        run: connect_storm::run,
+    },
+    Bench {
+        name: "idle_clients",
+        run: idle_clients::run,
+    },
+    Bench {
+        name: "broadcast",
+        run: broadcast::run,
     },
 ];
 

@@ -66,6 +66,16 @@ impl Node {
         self.child.id()
     }
 
+    /// Resident memory, in bytes.
+    pub fn resident(&self) -> Result<f64, String> {
+        let path = format!("/proc/{}/status", self.pid());
+        let status =
+            std::fs::read_to_string(&path).map_err(|e| format!("cannot read {path}: {e}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        Ok(kib.ok_or_else(|| format!("{path} has no VmRSS"))? * 1024.0)
+    }
+
     /// Waits until the program says READY.
     pub fn wait_ready(&self, limit: Duration) -> Result<(), String> {
         self.wait_line(limit, |line| (line == "READY").then_some(()))

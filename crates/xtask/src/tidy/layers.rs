@@ -7,11 +7,16 @@ use crate::process;
 use serde_json::Value;
 
 /// Our crates, and which of ours each may use.
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("welkin-codec", &[]),
     ("welkin-lua-vm", &[]),
     ("welkin-runtime", &["welkin-codec"]),
     ("welkin-net", &["welkin-runtime", "welkin-codec"]),
+    (
+        "welkin-cluster",
+        &["welkin-net", "welkin-runtime", "welkin-codec"],
+    ),
+    ("welkin-drivers", &["welkin-runtime", "welkin-codec"]),
     (
         "welkin-lua",
         &[
@@ -24,6 +29,8 @@ const EDGES: [(&str, &[&str]); 7] = [
     (
         "welkin",
         &[
+            "welkin-cluster",
+            "welkin-drivers",
             "welkin-lua",
             "welkin-net",
             "welkin-runtime",
@@ -35,10 +42,11 @@ const EDGES: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates of others, and which of ours alone may use them.
-const RESERVED: [(&str, &[&str]); 4] = [
+const RESERVED: [(&str, &[&str]); 5] = [
     ("mlua-sys", &["welkin-lua", "welkin-lua-vm"]),
     ("lua-src", &["welkin-lua-vm"]),
     ("mio", &["welkin-net"]),
+    ("rusqlite", &["welkin-drivers"]),
     ("socket2", &["welkin-net"]),
 ];
 

@@ -2,11 +2,11 @@
 //!
 //! A thread of its own reads them, from the first question for a line on: a node that only loads the
 //! module keeps its standard input for others. It stops reading while [`LINES_MAX`] lines wait, and
-//! ends at the end of the input; the process goes on in both cases, as it may be a node.
+//! ends at the end of the input; what that means for the process is the asker's to decide.
 
 use std::io::{self, BufRead, Read};
 use std::sync::LazyLock;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 
 use parking_lot::Mutex;
@@ -19,11 +19,24 @@ const LINE_BYTES_MAX: u64 = 1023;
 
 static LINES: LazyLock<Result<Mutex<Receiver<Vec<u8>>>, String>> = LazyLock::new(start);
 
-/// The next line without its end; `None` if there is none yet, or none any more. The error: the
-/// system gives no thread.
-pub fn next_line() -> Result<Option<Vec<u8>>, &'static str> {
+/// What a question for a line finds.
+pub enum Typed {
+    /// The next line, without its end.
+    Line(Vec<u8>),
+    /// Nothing yet.
+    Waiting,
+    /// The input has ended, and all its lines were given.
+    Ended,
+}
+
+/// The next line. The error: the system gives no thread.
+pub fn next_line() -> Result<Typed, &'static str> {
     let lines = LINES.as_ref().map_err(String::as_str)?;
-    Ok(lines.lock().try_recv().ok())
+    Ok(match lines.lock().try_recv() {
+        Ok(line) => Typed::Line(line),
+        Err(TryRecvError::Empty) => Typed::Waiting,
+        Err(TryRecvError::Disconnected) => Typed::Ended,
+    })
 }
 
 fn start() -> Result<Mutex<Receiver<Vec<u8>>>, String> {

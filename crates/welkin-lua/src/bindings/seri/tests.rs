@@ -32,6 +32,9 @@ impl Lua {
         // SAFETY: a new state, used by this thread only; the functions follow Lua's calling rule.
         unsafe {
             let l = ffi::luaL_newstate();
+            ffi::lua_getextraspace(l)
+                .cast::<*const u8>()
+                .write(std::ptr::null());
             ffi::luaL_openlibs(l);
             ffi::lua_getglobal(l, c"tostring".as_ptr());
             ffi::lua_setglobal(l, c"tostr".as_ptr());

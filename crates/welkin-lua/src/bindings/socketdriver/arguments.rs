@@ -6,6 +6,7 @@ use std::ffi::{CStr, c_int, c_void};
 
 use mlua_sys as ffi;
 
+use crate::bindings::pointer;
 use crate::state::State;
 
 /// A socket id or descriptor. What does not fit becomes -1, which is never one: cut to its low bits
@@ -14,8 +15,25 @@ pub(super) fn id(state: State, arg: c_int) -> i32 {
     i32::try_from(state.check_int(arg)).unwrap_or(-1)
 }
 
-/// A block given as a pointer at `arg` and a size behind it. Its owner does not change yet.
+/// A block to be read, as a pointer at `arg` and a size behind it.
 pub(in crate::bindings) fn block(state: State, arg: c_int) -> (*mut c_void, usize) {
+    let (pointer, size) = pair(state, arg);
+    if !pointer::is_readable(state, pointer, size) {
+        refuse(state, arg, c"no bytes can be there");
+    }
+    (pointer, size)
+}
+
+/// A block that the program gives away. Its owner does not change yet.
+pub(in crate::bindings) fn given_block(state: State, arg: c_int) -> (*mut c_void, usize) {
+    let (pointer, size) = pair(state, arg);
+    if let Err(why) = pointer::refuse_given(state, pointer, size) {
+        refuse(state, arg, why);
+    }
+    (pointer, size)
+}
+
+fn pair(state: State, arg: c_int) -> (*mut c_void, usize) {
     if state.type_of(arg) != ffi::LUA_TLIGHTUSERDATA {
         refuse(state, arg, c"pointer expected");
     }

@@ -32,6 +32,9 @@ pub(in crate::bindings) fn run(code: &str) {
     // SAFETY: a state of our own, closed at the end; what raises runs inside `lua_pcall`.
     unsafe {
         let l = ffi::luaL_newstate();
+        ffi::lua_getextraspace(l)
+            .cast::<*const u8>()
+            .write(std::ptr::null());
         ffi::luaL_openlibs(l);
         ffi::lua_pushcfunction(l, prepare);
         assert_eq!(ffi::lua_pcall(l, 0, 0, 0), ffi::LUA_OK);

@@ -24,7 +24,7 @@ lua_fn! {
 
     /// `drop(pointer, size)`: frees the data of an event.
     fn drop_block(call: &mut Call) -> LuaResult {
-        let (pointer, size) = arguments::block(call.state, 1);
+        let (pointer, size) = arguments::given_block(call.state, 1);
         // SAFETY: the caller owns the block and gives it up.
         drop(unsafe { Payload::from_raw(pointer, size) });
         Ok(0)

@@ -94,7 +94,7 @@ struct Job<T> {
 
 /// Pushes the one value that `fill` makes of `value`. The pushes run in a protected call, so that
 /// `value` is freed also when Lua has no memory for them.
-fn push_owned<T>(state: State, value: T, fill: fn(State, &T)) -> LuaResult {
+pub(in crate::bindings) fn push_owned<T>(state: State, value: T, fill: fn(State, &T)) -> LuaResult {
     let mut job = Job { value, fill };
     state.push_fn(run::<T>);
     state.push_light((&raw mut job).cast());

@@ -14,6 +14,7 @@ use welkin_runtime::Payload;
 
 use super::arguments::{self, refuse};
 use super::{net, node};
+use crate::bindings::pointer;
 use crate::lua_fn;
 use crate::state::State;
 
@@ -76,6 +77,9 @@ pub(super) fn data_argument<'a>(state: State, arg: c_int) -> Data<'a> {
         }
         ffi::LUA_TLIGHTUSERDATA => {
             let size = block_size(state, arg);
+            if let Err(why) = pointer::refuse_given(state, state.to_userdata(arg), size) {
+                refuse(state, arg, why);
+            }
             // SAFETY: the caller gives the block away with this call; that it came from `malloc` and
             // has `size` bytes is its word, as in skynet.
             Data::Given(unsafe { Payload::from_raw(state.to_userdata(arg), size) })
