@@ -1,4 +1,5 @@
--- What Welkin has beyond skynet, for programs that ask for it: calls with a deadline, and who waits for whom.
+-- What Welkin has beyond skynet, for programs that ask for it: calls with a deadline, who waits for whom, and the
+-- node's readiness and end.
 --
 -- A program that is to run on skynet too tests for it by `pcall(require, "welkin")`.
 
@@ -18,6 +19,35 @@ M.version = native.version
 ---An answer that comes later is dropped; the other service is not stopped.
 ---@type fun(ms: integer, addr: integer|string, proto: string, ...: any): ...
 M.call_within = native.call_within
+
+---`f` runs, and may block, when the node drains to end: after SIGTERM, SIGINT or `welkin stop`. Services in reverse
+---order of their start, one after the other; several functions of a service last first. All together have
+---`welkin_exit_ms`. Errors are logged and hold up nothing.
+---@param f fun()
+function M.on_exit(f)
+	require("welkin.hooks").add("exit", f)
+end
+
+---`f` runs, and may block, when draining begins (also by `welkin drain`, after which the node goes on), before the
+---listeners are closed; in all services at the same time, several functions of a service first to last.
+---@param f fun()
+function M.on_drain(f)
+	require("welkin.hooks").add("drain", f)
+end
+
+---`f` gives the number of players of this service: a whole number. `welkin status` and the fleet show the sum of all.
+---@param f fun(): integer
+function M.online(f)
+	require("welkin.hooks").add("online", f)
+end
+
+---With the config key `welkin_ready = "manual"` the node is ready from now on; otherwise without effect.
+---@type fun()
+M.ready = native.ready
+
+---Whether the node was told to take no new work: it drains, be it to end or for a time.
+---@type fun(): boolean
+M.draining = native.draining
 
 ---@class welkin.Wait  one call that waits for its answer
 ---@field from integer  who called

@@ -45,6 +45,9 @@ skynet.start(function()
 	end
 	-- A program that does not start leaves the node up: the launcher has logged why.
 	local started = pcall(skynet.newservice, skynet.getenv "start" or "main")
+	if not started then
+		require("welkin.native").start_failed()
+	end
 	-- But where one file is the whole node (`welkin run`), it is the end.
 	if not started and skynet.getenv "welkin_run" then
 		skynet.setenv("welkin_exit_status", 1)

@@ -366,11 +366,13 @@ function channel:request(request, response, padding)
 		conn = assert(acquire(self, true))
 	end
 	local sent = true
-	if conn.turn > conn.last then
-		conn.so.fresh = true
-	elseif self.gather and response ~= nil and not padding then
-		gather(conn, request)
-		return answer_in_order(conn, response)
+	if response ~= nil then
+		if conn.turn > conn.last then
+			conn.so.fresh = true
+		elseif self.gather and not padding then
+			gather(conn, request)
+			return answer_in_order(conn, response)
+		end
 	end
 	if conn.gathered then
 		sent = send_gathered(conn)

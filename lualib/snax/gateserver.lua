@@ -15,7 +15,7 @@ local gateserver = {}
 
 ---@class snax.gateserver.Conf
 ---@field address string|nil      default `"0.0.0.0"`
----@field port integer            0: a free one
+---@field port integer|nil        0: a free one; nil: it stands in `address`
 ---@field maxclient integer|nil   default 1024
 ---@field nodelay boolean|nil     TCP_NODELAY on every connection
 ---@field backlog integer|nil     connections that the system keeps until they are accepted
@@ -79,7 +79,8 @@ local CMD = {}
 
 function CMD.open(source, conf)
 	assert(not listener or closing == listener, "the gate is open")
-	local port = assert(conf.port, "conf.port is needed")
+	local port = conf.port
+	assert(port or conf.address, "conf.port is needed, or an address with a port")
 	maxclient = conf.maxclient or MAXCLIENT
 	nodelay = conf.nodelay
 	conf.address, conf.port = listen(conf.address or "0.0.0.0", port, conf.backlog)

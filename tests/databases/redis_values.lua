@@ -37,6 +37,9 @@ local function messages(db)
 	watch:subscribe("news", "more")
 	watch:psubscribe "p*"
 	local got = {}
+	-- The confirmations are there before anybody reads them.
+	check.await(function() return db:pubsub("numpat") == 1 end)
+	skynet.sleep(5)
 	skynet.fork(function()
 		while true do
 			local ok, data, channel, pattern = pcall(watch.message, watch)

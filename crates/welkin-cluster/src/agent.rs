@@ -21,7 +21,7 @@ use welkin_runtime::{
     Address, Context, Flow, LaunchError, Message, Module, NewService, Payload, Service, kind,
 };
 
-use crate::body::Body;
+use crate::body::{Body, Frame};
 use crate::debug;
 use crate::message::{nil, trace_line};
 use crate::text::{number, words};
@@ -34,6 +34,10 @@ const INVALID_NAME: &str = "Invalid name";
 const NOT_FOUND: &str = "name not found";
 const NO_SERVICE: &str = "call to invalid address";
 const FAILED: &str = "call failed";
+const TOO_MANY: &str = "too many requests of this connection wait for their answers";
+
+/// Most requests of one connection that wait for their answers.
+const RUNNING_MAX: usize = 1 << 20;
 
 /// The module `clusteragent`.
 pub struct AgentModule(pub Arc<Net>);
@@ -66,6 +70,7 @@ impl Module for AgentModule {
             held: VecDeque::new(),
             full: false,
             paused: false,
+            ending: false,
         };
         Ok(NewService {
             service: Box::new(agent),
@@ -78,7 +83,7 @@ struct Agent {
     net: Arc<Net>,
     listener: Address,
     fd: i32,
-    frames: Stream<Body>,
+    frames: Stream<Frame>,
     requests: Requests<Body>,
     /// Requests that wait for their answer, by our session.
     running: HashMap<i32, Running>,
@@ -90,6 +95,8 @@ struct Agent {
     full: bool,
     /// Nothing is read.
     paused: bool,
+    /// The connection has ended, but what came before is not all handed on.
+    ending: bool,
 }
 
 struct Running {
@@ -119,7 +126,7 @@ impl Service for Agent {
         if cx.slot.mailbox_len() == 0 {
             self.answers.flush(cx);
         }
-        if self.answers.over {
+        if self.answers.over || self.ending && self.names.asked.is_none() {
             self.end(cx);
         }
         Flow::Done
@@ -171,7 +178,7 @@ impl Agent {
             event::DATA => self.data(cx, event::data(payload)),
             event::CLOSE | event::ERROR => {
                 self.net.shutdown(cx.node, cx.slot.address(), self.fd);
-                self.end(cx);
+                self.ending = true;
             }
             event::WARNING => {
                 if event.ud > 0 {
@@ -264,6 +271,9 @@ impl Agent {
 
     /// Sends it to the service, or to the global name that it has.
     fn deliver(&mut self, cx: &Context<'_>, address: Option<Address>, call: Held) {
+        if self.running.len() >= RUNNING_MAX {
+            return self.refuse(cx, &call, TOO_MANY);
+        }
         let own = cx.slot.address();
         let post = |message: Message| match (address, &call.to) {
             (Some(address), _) => cx.node.post(address, message),
@@ -318,7 +328,9 @@ impl Agent {
                 self.call(cx, call);
             }
             self.names.told_is_used();
-            self.read_or_not(cx);
+            if !self.ending {
+                self.read_or_not(cx);
+            }
         }
     }
 }

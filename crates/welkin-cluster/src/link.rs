@@ -8,8 +8,8 @@
 //! Small frames are gathered until [`Link::flush`] or until they are [`FLUSH_BYTES`]; large messages go
 //! beneath them at low priority, a few parts at a time.
 //!
-//! Limit: bytes that the peer does not take ([`Link::new`]). Waiting requests are bounded by who asks:
-//! each is a coroutine of some service.
+//! Limits: bytes that the peer does not take ([`Link::new`]), and [`WAITING_MAX`] requests that wait: a
+//! caller with a deadline may have given up long ago, which nobody tells the link.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,8 +23,10 @@ use welkin_codec::frame::{Header, Package, Stream};
 use welkin_codec::seri::Sink;
 use welkin_runtime::Payload;
 
-use crate::body::Body;
+use crate::body::{Body, Frame};
 
+/// Most requests that wait for an answer.
+const WAITING_MAX: usize = 1 << 20;
 /// Gathered bytes that go out at once.
 const FLUSH_BYTES: usize = 64 * 1024;
 /// Parts of a large message that go out as one piece: nothing comes between them.
@@ -74,7 +76,7 @@ pub struct Link<W> {
     state: State,
     session: u32,
     waiting: HashMap<u32, W>,
-    frames: Stream<Body>,
+    frames: Stream<Frame>,
     responses: Responses<Body>,
     /// Gathered frames.
     out: Vec<u8>,
@@ -174,6 +176,9 @@ impl<W: Copy> Link<W> {
             return Err(format!(
                 "a message of {bytes} bytes is too large for the cluster"
             ));
+        }
+        if self.waiting.len() >= WAITING_MAX {
+            return Err("too many calls wait for an answer of the peer".into());
         }
         if self.state == State::Idle || self.unsent_max + self.out.len() + bytes <= self.queue_max {
             return Ok(());

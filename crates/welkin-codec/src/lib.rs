@@ -6,11 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bson;
 pub mod cluster;
+pub mod control;
 pub mod crypt;
 pub mod dns;
 pub mod frame;
 pub mod harbor;
+pub mod mongo;
 pub mod mysql;
 pub mod resp;
 pub mod seri;

@@ -14,6 +14,7 @@ pub mod control;
 pub mod coroutines;
 pub mod deadlines;
 pub mod dispatch;
+pub mod hooks;
 pub mod lazylib;
 pub mod library;
 pub mod library_setup;

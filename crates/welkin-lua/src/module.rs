@@ -23,6 +23,8 @@ pub struct Options {
     pub slow_ns: u64,
     /// What wins: a built-in module or service, or a file of its name.
     pub library: crate::library::Preference,
+    /// Functions that the node calls in services.
+    pub hooks: Arc<crate::hooks::Hooks>,
 }
 
 /// What all VMs of a node share.

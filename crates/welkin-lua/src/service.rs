@@ -231,6 +231,7 @@ impl Service for LuaService {
 impl Drop for LuaService {
     fn drop(&mut self) {
         if let Some(vm) = self.vm.take() {
+            self.shared.options.hooks.forget(vm.address());
             // Finalizers run Lua: the hook of a service that was killed in a loop ends them too.
             vm::close(vm);
         }

@@ -206,13 +206,6 @@ pub fn try_vm(state: impl IntoState) -> Option<VmPtr> {
     NonNull::new(pointer).map(VmPtr)
 }
 
-/// As [`vm`], for code that also runs in a bare state, whose extra space holds null.
-pub fn vm_if_any(state: State) -> Option<VmPtr> {
-    // SAFETY: `open` and the makers of bare states have written the field.
-    let pointer = unsafe { *ffi::lua_getextraspace(state.ptr()).cast::<*mut Vm>() };
-    NonNull::new(pointer).map(VmPtr)
-}
-
 /// What names a thread: a [`State`] or Lua's own pointer.
 pub trait IntoState {
     /// Lua's pointer.

@@ -155,7 +155,7 @@ impl Node {
         let passes = matches!(
             message.kind,
             kind::RESPONSE | kind::ERROR | kind::SYSTEM | kind::SOCKET
-        );
+        ) || (message.kind == kind::DEBUG && message.source.is_none()); // the node itself asks
         (self.mailbox_max > 0 && !passes).then_some(self.mailbox_max)
     }
 

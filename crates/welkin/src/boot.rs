@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use welkin_cluster::harbor::HarborModule;
 use welkin_drivers::sqlite::SqliteModule;
+use welkin_lua::hooks::Hooks;
 use welkin_net::Net;
 use welkin_runtime::{Address, Node};
 
 use crate::config::Config;
+use crate::control::{Claim, Control};
 use crate::crash;
 use crate::daemon::{self, Daemon, Role};
 use crate::dump::Dumps;
@@ -43,8 +45,8 @@ pub fn run(config: &Config) -> u8 {
         Ok(None) => None,
         Err(failure) => return failure.report(),
     };
-    let node = match start(config, background.as_mut()) {
-        Ok(node) => node,
+    let (node, control) = match start(config, background.as_mut()) {
+        Ok(started) => started,
         Err(failure) => {
             let status = failure.report();
             if let Some(daemon) = background {
@@ -55,11 +57,12 @@ pub fn run(config: &Config) -> u8 {
     };
     let began = Instant::now();
     node.run();
+    control.release();
     if let Some(daemon) = background {
         daemon.leave();
     }
     await_feeder(began);
-    exit_status(&node)
+    control.status().unwrap_or_else(|| exit_status(&node))
 }
 
 /// Who feeds a node's standard input through a pipe may still be about to write in the node's first
@@ -83,7 +86,12 @@ fn exit_status(node: &Node) -> u8 {
 const FEEDER_GRACE: Duration = Duration::from_millis(1000);
 
 /// Builds the node up to the point where its workers can start.
-fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, Failure> {
+fn start(
+    config: &Config,
+    background: Option<&mut Daemon>,
+) -> Result<(Arc<Node>, Arc<Control>), Failure> {
+    // Until the node serves it, the socket goes with a boot that fails.
+    let claim = config.control.as_deref().map(Claim::take).transpose()?;
     let net = Net::new().map_err(|error| {
         Failure::new(
             FAILED,
@@ -92,6 +100,31 @@ fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, 
             ),
         )
     })?;
+    let node = build(config, &net);
+    crash::watch(&config.crash_dir);
+    let (writers, hooks) = (Arc::new(Writers::default()), Arc::new(Hooks::default()));
+    register_modules(&node, config, &net, &writers, &hooks);
+    let control = Control::new(&node, &net, &hooks, &writers, config);
+    signals::handle(&node, &control)
+        .map_err(|error| Failure::new(FAILED, format_args!("cannot handle signals: {error}")))?;
+    launch_logger(&node, config, &writers)?;
+    control.launched(launch_bootstrap(&node, config, &writers)?);
+    if let Some(claim) = claim {
+        control.serve(claim).map_err(|error| {
+            Failure::new(
+                FAILED,
+                format_args!("cannot serve the control socket: {error}"),
+            )
+        })?;
+    }
+    if let Some(daemon) = background {
+        daemon.booted().inspect_err(|_| control.release())?;
+    }
+    Ok((node, control))
+}
+
+/// The node without any service.
+fn build(config: &Config, net: &Arc<Net>) -> Arc<Node> {
     let node = Node::builder()
         .workers(config.workers)
         .harbor(config.harbor)
@@ -107,33 +140,36 @@ fn start(config: &Config, background: Option<&mut Daemon>) -> Result<Arc<Node>, 
         // The keys of a map are all different, and nobody has set one before.
         let _ = node.env_set(key, value);
     }
-    crash::watch(&config.crash_dir);
-    let writers = Arc::new(Writers::default());
-    node.register_module(
-        "logger",
-        Arc::new(LoggerModule(Arc::clone(&writers), config.log_format)),
-    );
-    node.register_module("harbor", Arc::new(HarborModule::new(Arc::clone(&net))));
-    node.register_module("gate", Arc::new(GateModule(Arc::clone(&net))));
-    node.register_module("sqlite", Arc::new(SqliteModule));
-    welkin_cluster::register(&node, &net);
-    welkin_lua::register(&node, lua_options(config), net);
-    signals::handle(&node, &writers)
-        .map_err(|error| Failure::new(FAILED, format_args!("cannot handle signals: {error}")))?;
-    launch_logger(&node, config, &writers)?;
-    launch_bootstrap(&node, config, &writers)?;
-    if let Some(daemon) = background {
-        daemon.booted()?;
-    }
-    Ok(node)
+    node
 }
 
-fn lua_options(config: &Config) -> welkin_lua::Options {
+/// What services can be made of.
+fn register_modules(
+    node: &Arc<Node>,
+    config: &Config,
+    net: &Arc<Net>,
+    writers: &Arc<Writers>,
+    hooks: &Arc<Hooks>,
+) {
+    node.register_module(
+        "logger",
+        Arc::new(LoggerModule(Arc::clone(writers), config.log_format)),
+    );
+    node.register_module("harbor", Arc::new(HarborModule::new(Arc::clone(net))));
+    node.register_module("gate", Arc::new(GateModule(Arc::clone(net))));
+    node.register_module("sqlite", Arc::new(SqliteModule));
+    welkin_cluster::register(node, net);
+    let options = lua_options(config, hooks);
+    welkin_lua::register(node, options, Arc::clone(net));
+}
+
+fn lua_options(config: &Config, hooks: &Arc<Hooks>) -> welkin_lua::Options {
     welkin_lua::Options {
         memory_max: config.memory_max_mb << 20,
         call_timeout_ms: config.call_timeout_ms,
         slow_ns: u64::from(config.slow_ms) * 1_000_000,
         library: config.library.clone(),
+        hooks: Arc::clone(hooks),
     }
 }
 
@@ -155,14 +191,15 @@ fn launch_logger(node: &Arc<Node>, config: &Config, writers: &Writers) -> Result
     Ok(())
 }
 
-fn launch_bootstrap(node: &Arc<Node>, config: &Config, writers: &Writers) -> Result<(), Failure> {
+fn launch_bootstrap(
+    node: &Arc<Node>,
+    config: &Config,
+    writers: &Writers,
+) -> Result<Address, Failure> {
     let line = text(config, "bootstrap");
     let (module, argument) = line.split_once(' ').unwrap_or((&line, ""));
-    if node
-        .launch(module.as_bytes(), argument.as_bytes())
-        .is_some()
-    {
-        return Ok(());
+    if let Some(address) = node.launch(module.as_bytes(), argument.as_bytes()) {
+        return Ok(address);
     }
     node.log(Address::NONE, format!("Bootstrap error : {line}\n"));
     // The line is a message like any other: the logger needs a worker to write it.

@@ -85,6 +85,16 @@ impl Daemon {
     }
 }
 
+/// The living process that holds the pid file.
+pub fn holder(pid_file: &Path) -> Option<i32> {
+    let file = File::open(pid_file).ok()?;
+    // A lock that can be had belongs to nobody: the number in the file is of a node that is gone.
+    match process::lock(&file) {
+        Ok(()) => None,
+        Err(_) => running(pid_file),
+    }
+}
+
 /// The living process that the file names, unless it is this one.
 fn running(pid_file: &Path) -> Option<i32> {
     let pid = read_pid(&fs::read(pid_file).ok()?)?;

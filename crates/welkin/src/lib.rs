@@ -10,6 +10,7 @@
 pub mod boot;
 pub mod cli;
 pub mod config;
+mod control;
 mod crash;
 mod daemon;
 mod dump;

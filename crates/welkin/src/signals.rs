@@ -2,22 +2,19 @@
 //!
 //! SIGHUP opens the log file again: a SYSTEM message to `.logger`. SIGTERM and SIGINT end the node at
 //! once by that signal, as on skynet, but log lines that services have handed to the logger are
-//! written first, for at most [`LAST_LINES_MS_MAX`]. They are handled, not left to the system, because
-//! process 1 of a container is immune to signals it does not handle. SIGPIPE is ignored.
+//! written first; where something has to happen before the end the node drains (`control/drain.rs`), and
+//! the second signal ends it at once. They are handled, not left to the system, because process 1 of a
+//! container is immune to signals it does not handle. SIGPIPE is ignored.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use welkin_runtime::{Address, Message, Node, kind};
 
-use crate::logger::Writers;
+use crate::control::Control;
 use crate::os::signal;
-
-/// How long the end waits for the logger; a service may hold all workers.
-const LAST_LINES_MS_MAX: u64 = 200;
 
 /// For the time before [`handle`]: a terminal that closes must not end a node that is starting.
 pub fn prepare() {
@@ -26,27 +23,24 @@ pub fn prepare() {
 }
 
 /// Handles the signals from now on, by a thread of its own. After a fork, before the workers start.
-pub fn handle(node: &Arc<Node>, writers: &Arc<Writers>) -> io::Result<()> {
+pub fn handle(node: &Arc<Node>, control: &Arc<Control>) -> io::Result<()> {
     let pipe = signal::open_pipe()?;
-    let (node, writers) = (Arc::clone(node), Arc::clone(writers));
+    let (node, control) = (Arc::clone(node), Arc::clone(control));
     thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || listen(pipe, &node, &writers))?;
+        .spawn(move || listen(pipe, &node, &control))?;
     signal::deliver(signal::HANGUP, false);
     signal::deliver(signal::TERMINATE, true);
     signal::deliver(signal::INTERRUPT, true);
     Ok(())
 }
 
-fn listen(mut pipe: File, node: &Arc<Node>, writers: &Writers) {
+fn listen(mut pipe: File, node: &Arc<Node>, control: &Arc<Control>) {
     let mut number = [0];
     while pipe.read_exact(&mut number).is_ok() {
         match i32::from(number[0]) {
             signal::HANGUP => reopen_log(node),
-            number => {
-                writers.drain(node, Duration::from_millis(LAST_LINES_MS_MAX));
-                signal::end_by(number)
-            }
+            number => control.signalled(number),
         }
     }
 }

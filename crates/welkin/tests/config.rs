@@ -107,7 +107,7 @@ fn a_wrong_command_line_ends_with_status_2() {
         &["run", "config"],
         &["check"],
         &["check", "a", "b"],
-        &["stop", "x"],
+        &["stop"],
         &["--frobnicate"],
     ] {
         let (status, out, err) = output(folder.path(), arguments);

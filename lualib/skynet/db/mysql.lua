@@ -222,6 +222,8 @@ local function login(self, opts, channel)
 			plugin, data = answer:match("^([^\0]*)\0?(.*)$", 2)
 			scramble = data:sub(1, 20)
 			answer = exchange(channel, so, token_of(plugin, tostring(opts.password or ""), scramble))
+		elseif kind == nil then
+			error("the server ends the login with an empty packet", 0)
 		elseif kind == 1 then
 			answer = convince(channel, so, opts, plugin, scramble, answer)
 		else
@@ -242,8 +244,9 @@ end
 
 -- Commands
 
-local function command(number, text)
-	return pack("<I3BB", #text + 1, 0, number) .. text
+local function command(number, query)
+	query = query .. "" -- a number is a text too
+	return pack("<I3BB", #query + 1, 0, number) .. query
 end
 
 -- The command in a packet, for people.
@@ -283,7 +286,6 @@ local function connect(opts)
 		port = opts.port or DEFAULT_PORT,
 		auth = auth(self, opts),
 		overload = opts.overload,
-		gather = true,
 		connect_timeout_ms = limits.connect_timeout_ms(opts),
 	}
 	self.channel = channel

@@ -29,6 +29,7 @@ local pool = {}
 local OF_ONE = {
 	prepare = true, execute = true, stmt_close = true, stmt_reset = true,
 	multi = true, exec = true, discard = true, watch = true, unwatch = true,
+	set_compact_arrays = true, select = true, auth = true, asking = true, readonly = true, monitor = true,
 }
 
 local function wake_one(self)

@@ -18,6 +18,13 @@ local packet = fake.packet
 
 fake.GREETING = "\10" .. "8.0.0-fake\0" .. "\1\0\0\0" .. "12345678" .. "\0" .. "\xff\xf7" .. "\45" .. "\2\0" .. "\xff\x81"
 	.. "\21" .. ("\0"):rep(10) .. "abcdefghijkl\0" .. "mysql_native_password\0"
+---The same with another way to log in.
+---@param plugin string
+---@return string
+function fake.greeting_of(plugin)
+	return (fake.GREETING:gsub("mysql_native_password", plugin))
+end
+
 fake.OK = "\0\0\0\2\0\0\0"
 
 local function text(s)
@@ -52,7 +59,8 @@ local function serve(server, id, handler)
 	socket.start(id)
 	table.insert(server.ids, id)
 	socket.write(id, packet(0, server.greeting or fake.GREETING))
-	if not read_packet(id) then
+	local login = read_packet(id)
+	if not login or server.converse and not server.converse(login, id, read_packet) then
 		return
 	end
 	socket.write(id, server.welcome or packet(2, fake.OK))
@@ -72,7 +80,8 @@ local function serve(server, id, handler)
 end
 
 ---@param handler fun(command: integer, text: string, id: integer): string|false|nil
----@return table server  `port`, `seen` packets, `ids` of the connections; `greeting` and `welcome` can be set
+---@return table server  `port`, `seen` packets, `ids` of the connections; `greeting` and `welcome` can be set, and
+---  `converse(login, id, read_packet)`, what is said before the welcome: true lets the client in
 function fake.start(handler)
 	local server = { seen = {}, ids = {} }
 	server.listener, server.address, server.port = socket.listen("127.0.0.1", 0)

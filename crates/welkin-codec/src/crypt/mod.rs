@@ -15,6 +15,7 @@ pub mod dh64;
 pub mod digest;
 pub mod hash64;
 pub mod hex;
+pub mod scram;
 
 use std::fmt;
 

@@ -96,7 +96,12 @@ mod tests {
         let token = native_token(b"p", b"12345678abcdefghijkl");
         assert_eq!(hex(&token), "78b510aec814e183a902c2758973fa4d15edd1cf");
         assert!(native_token(b"", b"12345678abcdefghijkl").is_empty());
-        assert_eq!(caching_sha2_token(b"p", b"12345678abcdefghijkl").len(), 32);
+        let token = caching_sha2_token(b"p", b"12345678abcdefghijkl");
+        assert_eq!(
+            hex(&token),
+            "5721ae607752bd3032a467f827b49490996db0a5460b23d802dfffeb0b48e419"
+        );
+        assert!(caching_sha2_token(b"", b"12345678abcdefghijkl").is_empty());
     }
 
     #[test]

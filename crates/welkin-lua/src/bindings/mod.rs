@@ -1,6 +1,7 @@
 //! The Lua modules that are native: one file each, and what they share.
 
 pub mod answer;
+pub mod bson;
 pub mod call;
 pub mod client_socket;
 pub mod cluster;
@@ -10,12 +11,14 @@ pub mod crypt;
 pub mod debugchannel;
 pub mod debugger;
 pub mod dns;
+pub mod hooks;
 pub mod inbox;
 pub mod info;
 pub mod inspect;
 pub mod lifecycle;
 pub mod md5;
 pub mod memory;
+pub mod mongo;
 pub mod mysql;
 pub mod netpack;
 pub mod object;
@@ -65,9 +68,13 @@ pub fn opener(name: &[u8]) -> Option<ffi::lua_CFunction> {
 /// interpreter has too.
 pub fn plain_opener(name: &[u8]) -> Option<ffi::lua_CFunction> {
     Some(match name {
+        b"bson" => bson::open,
         b"client.crypt" | b"skynet.crypt" => crypt::open,
         b"client.socket" => client_socket::open,
+        b"skynet.mongo.driver" => mongo::open_driver,
         b"welkin.dns" => dns::open,
+        b"welkin.mongo" => mongo::open_private,
+        b"welkin.scram" => mongo::open_scram,
         b"welkin.mysql" => mysql::open,
         b"welkin.resp" => resp::open,
         b"md5" | b"md5.core" => md5::open,

@@ -32,7 +32,7 @@ fn is_possible(pointer: *const c_void, size: usize) -> bool {
 
 /// Whether `size` bytes at `pointer` may be read, as far as can be told.
 pub fn is_readable(state: State, pointer: *const c_void, size: usize) -> bool {
-    let fits = vm::vm_if_any(state).is_none_or(|vm| {
+    let fits = vm::try_vm(state).is_none_or(|vm| {
         let message = &vm.current.payload;
         let at = (pointer as usize).wrapping_sub(message.as_ptr() as usize);
         at >= message.len() || size <= message.len() - at
@@ -49,7 +49,7 @@ pub fn refuse_given(state: State, pointer: *mut c_void, size: usize) -> Result<(
         return Ok(());
     }
     let in_work = |vm: VmPtr| std::ptr::eq(pointer, vm.current.payload.as_ptr().cast());
-    if vm::vm_if_any(state).is_some_and(in_work) {
+    if vm::try_vm(state).is_some_and(in_work) {
         return Err(
             c"the message in work, which is freed after it; a callback with forward owns its messages",
         );

@@ -1,5 +1,5 @@
 //! The native half of the module `welkin` (`lualib/welkin.lua`): calls with a deadline, and who waits
-//! for whom.
+//! for whom. What concerns the node's end is in `hooks.rs`.
 
 use std::ffi::c_int;
 
@@ -43,6 +43,10 @@ lua_fn! {
     /// Opens `welkin.native`.
     fn open(call: &mut Call) -> LuaResult {
         super::push_functions(call.state, FUNCTIONS);
+        for (name, function) in super::hooks::FUNCTIONS {
+            call.state.push_fn(*function);
+            call.state.raw_set_lit(-2, name);
+        }
         call.state.push_bytes(VERSION.as_bytes());
         call.state.raw_set_lit(-2, c"version");
         Ok(1)

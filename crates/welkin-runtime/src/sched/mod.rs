@@ -72,6 +72,9 @@ pub(crate) struct Worker {
     since_ns: AtomicI64,
     /// The visit is to end with the current message. Set by the monitor.
     yield_now: AtomicBool,
+    /// Another worker is to be woken when the present message is over: the running service has sent to
+    /// several. Set and taken by the worker; by the monitor, if the message lasts.
+    owes_wake: AtomicBool,
     /// Not asleep. Written by the worker.
     awake: AtomicBool,
 }
@@ -121,8 +124,11 @@ impl Sched {
         }
         match role {
             Some(role) if role.in_service => {
-                if self.workers[role.index].queue.push_next(slot) {
-                    self.notify();
+                // Not at once: the system may let the woken thread run in place of this one, and who
+                // was answered must not find the one that answers in the middle of its message.
+                let worker = &self.workers[role.index];
+                if worker.queue.push_next(slot) {
+                    worker.owes_wake.store(true, Ordering::Relaxed);
                 }
             }
             // From the timers or the driver: the loop looks at the queue right after, and wakes
@@ -138,6 +144,14 @@ impl Sched {
     pub(crate) fn schedule_slow(&self, slot: Arc<Slot>) {
         self.slow.push(slot);
         self.notify();
+    }
+
+    /// Wakes another worker if the running service has given work to several.
+    pub(crate) fn pay_wake(&self, worker: &Worker) {
+        if worker.owes_wake.load(Ordering::Relaxed) {
+            worker.owes_wake.store(false, Ordering::Relaxed);
+            self.notify();
+        }
     }
 
     /// There is work that another worker could do.
@@ -231,6 +245,7 @@ impl Worker {
             address: AtomicU32::new(0),
             since_ns: AtomicI64::new(0),
             yield_now: AtomicBool::new(false),
+            owes_wake: AtomicBool::new(false),
             awake: AtomicBool::new(false),
         }
     }

@@ -195,6 +195,7 @@ impl<'a> Watch<'a> {
     fn hand_on_stale_next(&mut self) {
         let sched = &self.node.sched;
         for (worker, last) in sched.workers.iter().zip(&mut self.next_versions) {
+            sched.pay_wake(worker);
             let version = worker.queue.next_version();
             if let Some(version) = version
                 && *last == Some(version)
@@ -405,6 +406,23 @@ impl<'a> Watch<'a> {
                 place(slot)
             ),
         );
+    }
+}
+
+impl Node {
+    /// Lets the service note where it is, if a worker is in a message of it: [`Control::describe`] tells
+    /// it a moment later. One that can be preempted is.
+    ///
+    /// [`Control::describe`]: crate::Control::describe
+    pub fn ask_where(&self, address: Address) {
+        for worker in &self.sched.workers {
+            let visits = worker
+                .visit()
+                .is_some_and(|(visited, _)| visited == address);
+            if visits && let Some(thread) = &*worker.thread.lock() {
+                preempt::interrupt(thread);
+            }
+        }
     }
 }
 

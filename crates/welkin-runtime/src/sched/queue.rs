@@ -1,8 +1,9 @@
 //! Run queues: which services have something to do.
 //!
-//! Each worker has a [`RunQueue`]: a *next slot* for the service that the running one has just sent
-//! to, and a first-in first-out deque behind it. A pair that talks to and fro stays on one worker and
-//! wakes nobody. Other workers take from the deque; the next slot they take only when it has not moved
+//! Each worker has a [`RunQueue`]: a *next slot* for the service that the running one has sent to
+//! first, and a first-in first-out deque behind it. A pair that talks to and fro stays on one worker and
+//! wakes nobody; who is answered goes on when the one that answers is through, as with an exit after the
+//! answer. Other workers take from the deque; the next slot they take only when it has not moved
 //! for a while ([`RunQueue::steal_stale_next`]), because a service that sends and then computes would
 //! otherwise hold its receiver back.
 //!
@@ -47,19 +48,18 @@ impl<T> RunQueue<T> {
         }
     }
 
-    /// Owner: puts `item` into the next slot. True: another was there and is in the deque now, so
-    /// there is work that another worker could do.
+    /// Owner: puts `item` into the next slot, or behind what is there already. True: it is in the deque,
+    /// so there is work that another worker could do.
     pub(crate) fn push_next(&self, item: T) -> bool {
         let mut inner = self.inner.lock();
-        let version = self.next_version.load(Ordering::Relaxed);
-        let Some(displaced) = inner.next.replace(item) else {
+        if inner.next.is_none() {
+            inner.next = Some(item);
+            let version = self.next_version.load(Ordering::Relaxed);
             self.next_version
                 .store(version.wrapping_add(1), Ordering::Relaxed);
             return false;
-        };
-        self.next_version
-            .store(version.wrapping_add(2), Ordering::Relaxed);
-        inner.deque.push_back(displaced);
+        }
+        inner.deque.push_back(item);
         self.len.store(inner.deque.len(), Ordering::Relaxed);
         true
     }
@@ -194,13 +194,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_one_sent_to_runs_first_and_the_displaced_in_order() {
+    fn services_run_in_the_order_in_which_they_were_sent_to() {
         let queue = RunQueue::new();
         assert!(!queue.push_next(1));
         assert!(queue.push_next(2));
         assert!(queue.push_next(3));
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
-        assert_eq!(order, [3, 1, 2]);
+        assert_eq!(order, [1, 2, 3]);
     }
 
     #[test]

@@ -164,7 +164,9 @@ impl Loop {
     }
 
     fn end_part(&mut self, slot: &Slot) {
-        self.role().step();
+        let worker = self.role();
+        worker.step();
+        self.node.sched.pay_wake(worker);
         if self.node.profile() {
             self.now_ns = os::monotonic_ns();
             slot.add_cpu(meter::end(self.now_ns));

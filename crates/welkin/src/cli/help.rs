@@ -12,6 +12,10 @@ welkin: a node of actors in Lua, compatible with skynet
   welkin check CONFIG        says whether a config is right, and starts nothing
   welkin console HOST:PORT [COMMAND]
                              talks to the debug console of a running node
+  welkin stop CONFIG|PID|SOCKET
+                             lets a running node drain and end, and waits for that
+  welkin drain TARGET        lets a running node take no new work
+  welkin status TARGET       says how a running node is
   welkin --help, --version   welkin COMMAND --help tells more about a command
 
 Exit status: 0 normal end, 1 failure, 2 wrong command line, 78 wrong configuration.
@@ -71,6 +75,47 @@ Example:
   welkin console 127.0.0.1:8000 list
 ";
 
+/// Of `stop`.
+pub const STOP: &str = "\
+welkin stop [--json] CONFIG|PID|SOCKET
+
+Lets a running node end as SIGTERM does, and waits until it has. A node whose program has exit or
+drain hooks (welkin.on_exit, welkin.on_drain), or with welkin_ready = \"manual\", drains: it is not
+ready any more, drain hooks run, listeners are closed, exit hooks run, all within welkin_exit_ms. Any
+other ends at once. The node is named by its config (which has welkin_control or daemon), by the id
+of its process, or by its control socket. Status 1 when hooks had to be left unfinished (they are
+named on standard error; not known when only the process was given), or when there is no such node.
+
+Example:
+  welkin stop examples/echo/config
+";
+
+/// Of `drain`.
+pub const DRAIN: &str = "\
+welkin drain [--off] [--json] CONFIG|SOCKET
+
+Lets a running node take no new work: it is not ready any more, welkin.draining() is true, and the
+drain hooks of the program run, which are waited for. The node goes on, its listeners stay open.
+--off makes it ready again. The config must have welkin_control. Status 1 when hooks are not through
+within welkin_exit_ms.
+
+Example:
+  welkin drain examples/echo/config
+";
+
+/// Of `status`.
+pub const STATUS: &str = "\
+welkin status [--json] CONFIG|SOCKET
+
+Says how a running node is: ready or why not, process, version, uptime, services, players, memory,
+sockets, the longest mailbox, services that are stuck in a message. It answers also while all
+workers are busy. The config must have welkin_control. With --json one object in one line: sizes in
+bytes, times in seconds or (since) Unix time. Status 1 when the node does not run.
+
+Example:
+  welkin status --json run/control.sock
+";
+
 /// Of the command named by the argument, if it is one.
 pub fn of(command: Option<&OsString>) -> &'static str {
     match command.and_then(|command| command.to_str()) {
@@ -78,6 +123,9 @@ pub fn of(command: Option<&OsString>) -> &'static str {
         Some("lua") => LUA,
         Some("check") => CHECK,
         Some("console") => CONSOLE,
+        Some("stop") => STOP,
+        Some("drain") => DRAIN,
+        Some("status") => STATUS,
         _ => PROGRAM,
     }
 }

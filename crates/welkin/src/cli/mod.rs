@@ -6,9 +6,11 @@
 
 mod check;
 mod console;
+mod control;
 mod help;
 mod lua;
 mod run;
+mod target;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -19,7 +21,7 @@ use crate::config;
 use crate::failure::{FAILED, Failure, USAGE};
 
 /// Commands that are planned under these names, so that nobody takes the word for a config file.
-const LATER: [&str; 7] = ["new", "stop", "drain", "status", "keygen", "types", "fleet"];
+const LATER: [&str; 4] = ["new", "keygen", "types", "fleet"];
 
 /// Does what the arguments (without the program's name) say; gives the exit status.
 pub fn run(arguments: &[OsString]) -> u8 {
@@ -52,6 +54,13 @@ fn dispatch(arguments: &[OsString]) -> Result<u8, Failure> {
         }
         "check" if !(is_file && rest.is_empty()) => {
             return command(help::CHECK, rest, check::check);
+        }
+        "stop" if !(is_file && rest.is_empty()) => return command(help::STOP, rest, control::stop),
+        "drain" if !(is_file && rest.is_empty()) => {
+            return command(help::DRAIN, rest, control::drain);
+        }
+        "status" if !(is_file && rest.is_empty()) => {
+            return command(help::STATUS, rest, control::status);
         }
         _ => {}
     }

@@ -51,6 +51,12 @@ pub struct Config {
     pub preempt_ms: u32,
     /// Where crash reports go; `-`: standard error.
     pub crash_dir: String,
+    /// Path of the control socket; `None`: there is none.
+    pub control: Option<PathBuf>,
+    /// The node is ready when the program says so.
+    pub ready_by_hand: bool,
+    /// Time that exit hooks have, in milliseconds.
+    pub exit_ms: u32,
     /// How log lines look.
     pub log_format: Format,
     /// CPU time of one message that is worth a log line; 0: none is.
@@ -96,13 +102,18 @@ pub fn check(mut environment: Environment, origin: &str) -> Result<Config, Failu
     }
     // In range: `check_own_keys` has looked.
     let number = |key: &str| keys::number(&own(key)).unwrap_or(0);
+    let path = |key: &str| {
+        let value = environment.get(key.as_bytes());
+        value.map(|path| PathBuf::from(OsStr::from_bytes(path)))
+    };
     Ok(Config {
         harbor,
         workers,
         profile,
-        daemon: environment
-            .get(b"daemon".as_slice())
-            .map(|path| PathBuf::from(OsStr::from_bytes(path))),
+        daemon: path("daemon"),
+        control: path("welkin_control"),
+        ready_by_hand: own("welkin_ready") == "manual",
+        exit_ms: number("welkin_exit_ms") as u32,
         library,
         preempt_ms: number("welkin_preempt_ms") as u32,
         crash_dir: own("welkin_crash_dir"),

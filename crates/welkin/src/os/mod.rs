@@ -4,5 +4,6 @@
 
 pub mod clock;
 pub mod fault;
+pub mod peer;
 pub mod process;
 pub mod signal;

@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// Which side of a fork this is.
 pub enum Fork {
@@ -105,4 +108,95 @@ pub fn flush_c_stdout() {
 pub fn exit_at_once(status: i32) -> ! {
     // SAFETY: does not return.
     unsafe { libc::_exit(status) }
+}
+
+/// The user this process acts as.
+pub fn user() -> u32 {
+    // SAFETY: no memory is involved.
+    unsafe { libc::geteuid() }
+}
+
+/// A process that is not a child of this one, held so that its number cannot come to mean another.
+#[derive(Debug)]
+pub struct Other {
+    pid: i32,
+    /// Where the system has such handles.
+    handle: Option<OwnedFd>,
+}
+
+impl Other {
+    /// The living process of this id.
+    pub fn find(pid: i32) -> io::Result<Other> {
+        let handle = handle_of(pid);
+        if !is_alive(pid) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        Ok(Other { pid, handle })
+    }
+
+    /// Asks it to end: SIGTERM.
+    pub fn terminate(&self) -> io::Result<()> {
+        let sent = match &self.handle {
+            Some(handle) => send_by(handle, libc::SIGTERM),
+            // SAFETY: no memory is involved.
+            None => unsafe { libc::kill(self.pid, libc::SIGTERM) },
+        };
+        match sent {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&self) {
+        if let Some(handle) = &self.handle {
+            let mut watched = libc::pollfd {
+                fd: handle.as_raw_fd(),
+                events: libc::POLLIN,
+                revents: 0,
+            };
+            // SAFETY: one struct, valid for the call; its descriptor is open.
+            while unsafe { libc::poll(&raw mut watched, 1, -1) } < 0 {}
+            return;
+        }
+        // A process tells a stranger nothing about its end.
+        while is_alive(self.pid) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn handle_of(pid: i32) -> Option<OwnedFd> {
+    // SAFETY: numbers only.
+    let handle = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let handle = RawFd::try_from(handle).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the system has just made it, for nobody else.
+    Some(unsafe { OwnedFd::from_raw_fd(handle) })
+}
+
+#[cfg(target_os = "linux")]
+fn send_by(handle: &OwnedFd, signal: i32) -> i32 {
+    let nothing = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: without a record the system makes its own; the descriptor is open.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            handle.as_raw_fd(),
+            signal,
+            nothing,
+            0,
+        )
+    };
+    sent as i32
+}
+
+#[cfg(not(target_os = "linux"))]
+fn handle_of(_pid: i32) -> Option<OwnedFd> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_by(_handle: &OwnedFd, _signal: i32) -> i32 {
+    -1
 }

@@ -1,0 +1,130 @@
+//! A document to Lua values.
+//!
+//! The bytes are a server's, which may be a stranger's: the reader checks each length, tables are made no
+//! larger than the bytes can fill, documents within documents are counted.
+
+use std::convert::Infallible;
+use std::ffi::c_int;
+
+use mlua_sys as ffi;
+use welkin_codec::bson::{BsonError, Document, READ_DEPTH_MAX, Value, kind};
+
+use super::document_bytes;
+use crate::border::LuaError;
+use crate::lua_fn;
+use crate::state::State;
+
+lua_fn! {
+    /// `decode(document) -> table`; nothing for what is no userdata.
+    fn decode(call: &mut Call) -> LuaResult {
+        let state = call.state;
+        if !matches!(state.type_of(1), ffi::LUA_TLIGHTUSERDATA | ffi::LUA_TUSERDATA) {
+            return Ok(0);
+        }
+        let read = document_bytes(state, 1).and_then(|bytes| push_table(state, bytes));
+        match read {
+            Ok(()) => Ok(1),
+            Err(error) => Err(LuaError::new(error.to_string())),
+        }
+    }
+}
+
+/// Pushes the document at the start of `bytes` as a table. After an error the stack holds what there was
+/// and a part of it.
+pub fn push_table(state: State, bytes: &[u8]) -> Result<(), BsonError> {
+    document(state, Document::new(bytes)?, 0)
+}
+
+/// What makes room on the stack for a table's own values and one level more.
+fn check_level(state: State, depth: u32) -> Result<(), BsonError> {
+    match depth <= READ_DEPTH_MAX && state.check_stack(ffi::LUA_MINSTACK) {
+        true => Ok(()),
+        false => Err(BsonError::Depth),
+    }
+}
+
+fn document(state: State, mut document: Document<'_>, depth: u32) -> Result<(), BsonError> {
+    check_level(state, depth)?;
+    // A table that grows field by field is rehashed at each power of two; looking ahead is cheaper.
+    state.create_table(0, room(&document));
+    while let Some(element) = document.next()? {
+        state.push_bytes(element.name);
+        value(state, element.value, depth)?;
+        state.raw_set(-3);
+    }
+    Ok(())
+}
+
+fn array(state: State, mut items: Document<'_>, depth: u32) -> Result<(), BsonError> {
+    check_level(state, depth)?;
+    state.create_table(room(&items), 0);
+    while let Some(element) = items.next()? {
+        value(state, element.value, depth)?;
+        state.raw_set_i(-2, index(element.name).wrapping_add(1));
+    }
+    Ok(())
+}
+
+fn room(document: &Document<'_>) -> c_int {
+    c_int::try_from(document.elements_ahead()).unwrap_or(c_int::MAX)
+}
+
+/// The number that an array's key begins with; servers write nothing else.
+fn index(name: &[u8]) -> i64 {
+    let digits = name.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number: i64, digit| {
+        number.wrapping_mul(10).wrapping_add((digit - b'0').into())
+    })
+}
+
+// Always inlined behind the reader, so that no value is put together in memory.
+#[inline(always)]
+fn value(state: State, value: Value<'_>, depth: u32) -> Result<(), BsonError> {
+    match value {
+        Value::Double(value) => state.push_num(value),
+        Value::String(text) => state.push_bytes(text),
+        Value::Document(inner) => return document(state, inner, depth + 1),
+        Value::Array(inner) => return array(state, inner, depth + 1),
+        Value::Boolean(value) => state.push_bool(value),
+        Value::Int32(value) => state.push_int(value.into()),
+        Value::Int64(value) => state.push_int(value),
+        Value::ObjectId(bytes) => push_fixed(state, kind::OBJECT_ID, *bytes),
+        // Seconds, of which skynet keeps the lower 32 bits.
+        Value::Date(ms) => push_fixed(state, kind::DATE, ((ms / 1000) as i32).to_le_bytes()),
+        Value::Timestamp(bytes) => push_fixed(state, kind::TIMESTAMP, *bytes),
+        Value::Null => state.push_bytes(super::values::NULL),
+        Value::MinKey => state.push_bytes(super::values::MIN_KEY),
+        Value::MaxKey => state.push_bytes(super::values::MAX_KEY),
+        Value::Binary { subtype, bytes } => {
+            push_parts(state, kind::BINARY, [&[subtype], bytes, b"", b""])
+        }
+        Value::Regex { pattern, options } => {
+            push_parts(state, kind::REGEX, [pattern, b"\0", options, b"\0"]);
+        }
+        Value::Raw { kind, bytes } => push_parts(state, kind, [bytes, b"", b"", b""]),
+    }
+    Ok(())
+}
+
+/// Pushes the string that stands for a value of `N` bytes.
+pub(super) fn push_fixed<const N: usize>(state: State, kind: u8, content: [u8; N]) {
+    let mut text = [0; 16];
+    text[1] = kind;
+    text[2..N + 2].copy_from_slice(&content);
+    state.push_bytes(&text[..N + 2]);
+}
+
+/// Pushes the string that stands for a value of these parts.
+pub(super) fn push_parts(state: State, kind: u8, parts: [&[u8]; 4]) {
+    let room = 2 + parts.iter().map(|part| part.len()).sum::<usize>();
+    let written: Result<(), Infallible> = state.push_filled(room, |out| {
+        out[1] = kind;
+        let mut at = 2;
+        for part in parts {
+            out[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        Ok(at)
+    });
+    let Ok(()) = written;
+}

@@ -1,0 +1,335 @@
+//! The walk over a Lua value that writes it as a document.
+
+use std::ffi::c_int;
+
+use mlua_sys as ffi;
+use welkin_codec::bson::{
+    DOCUMENT_BYTES_MAX, IndexName, Sink, Special, SpecialError, WRITE_DEPTH_MAX, WriteError, Writer,
+};
+
+use super::super::{document_bytes, is_own_document, upvalue};
+use crate::border::LuaError;
+use crate::state::State;
+
+/// Why a walk ended early.
+pub(super) enum Stop {
+    Error(LuaError),
+    /// A `__len` or `__pairs`, which the plain walk must not call.
+    UserCode,
+}
+
+impl From<WriteError> for Stop {
+    #[cold]
+    fn from(error: WriteError) -> Self {
+        refuse(error.to_string())
+    }
+}
+
+/// As on skynet these errors have no position.
+#[cold]
+fn refuse(text: impl Into<String>) -> Stop {
+    Stop::Error(LuaError::plain(text))
+}
+
+#[cold]
+fn hole() -> Stop {
+    refuse("Bson array has a hole (nil), Use bson.null instead")
+}
+
+#[cold]
+fn refuse_special(error: SpecialError, content: &[u8]) -> Stop {
+    match error {
+        SpecialError::ObjectId => refuse(format!("{error} {}", String::from_utf8_lossy(content))),
+        _ => refuse(error.to_string()),
+    }
+}
+
+/// The buffer that is written. A pointer, as no reference may be held while Lua code runs.
+pub(super) struct Bytes(pub(super) *mut Vec<u8>);
+
+impl Sink for Bytes {
+    #[inline]
+    fn extend(&mut self, bytes: &[u8]) {
+        // SAFETY: valid for the walk (`encoded`), and nobody else uses it during this call; `bytes` are
+        // Lua's or the frame's.
+        unsafe { (*self.0).extend_from_slice(bytes) }
+    }
+
+    #[inline]
+    fn written(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { (*self.0).len() }
+    }
+
+    #[inline]
+    fn overwrite(&mut self, at: usize, bytes: [u8; 4]) {
+        // SAFETY: as above.
+        unsafe { (&mut (*self.0))[at..at + 4].copy_from_slice(&bytes) }
+    }
+}
+
+pub(super) struct Walk {
+    pub(super) state: State,
+    pub(super) bytes: Bytes,
+    /// Whether Lua code may be called.
+    pub(super) calls: bool,
+}
+
+impl Walk {
+    fn writer(&mut self) -> Writer<'_, Bytes> {
+        Writer::new(&mut self.bytes)
+    }
+
+    /// `encode`: the table at index 1, which is a document whatever is in it.
+    pub(super) fn table_at_top(&mut self, _top: c_int) -> Result<(), Stop> {
+        let state = self.state;
+        let start = self.writer().begin();
+        if state.get_metatable(1) != 0 && self.push_metamethod(upvalue::PAIRS)? {
+            self.called_fields(1, 0)?;
+        } else {
+            state.push_nil();
+            if state.next(1) != 0 {
+                self.fields(1, 0)?;
+            }
+        }
+        Ok(self.writer().end(start)?)
+    }
+
+    /// `encode_order`: keys and values up to `top`.
+    pub(super) fn pairs_on_stack(&mut self, top: c_int) -> Result<(), Stop> {
+        let start = self.writer().begin();
+        for key in (1..top).step_by(2) {
+            let name = self.state.string(key).unwrap_or_default();
+            Writer::<Bytes>::check_name(name)?;
+            self.value(name, key + 1, 0)?;
+        }
+        Ok(self.writer().end(start)?)
+    }
+
+    /// The value at `index`, as a field of a document that lies `depth` levels deep.
+    fn value(&mut self, name: &[u8], index: c_int, depth: u32) -> Result<(), Stop> {
+        let state = self.state;
+        let mut writer = Writer::new(&mut self.bytes);
+        match state.type_of(index) {
+            ffi::LUA_TSTRING => {
+                let text = state.string(index).unwrap_or_default();
+                match Special::split(text) {
+                    None => writer.string(name, text)?,
+                    Some((kind, content)) => {
+                        let special = Special::parse_to_write(kind, content);
+                        writer.special(name, special.map_err(|e| refuse_special(e, content))?)?;
+                    }
+                }
+            }
+            ffi::LUA_TNUMBER => match number(state, index) {
+                Number::Integer(value) => writer.integer(name, value),
+                Number::Float(value) => writer.double(name, value),
+            },
+            ffi::LUA_TTABLE => return self.table(name, index, depth + 1),
+            ffi::LUA_TBOOLEAN => writer.boolean(name, state.to_bool(index)),
+            ffi::LUA_TLIGHTUSERDATA | ffi::LUA_TUSERDATA => {
+                return self.encoded_document(name, index);
+            }
+            ffi::LUA_TNIL => return Err(hole()),
+            _ => {
+                return Err(refuse(format!(
+                    "Invalid value type : {}",
+                    state.type_name(index)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn encoded_document(&mut self, name: &[u8], index: c_int) -> Result<(), Stop> {
+        let state = self.state;
+        let is_light = state.type_of(index) == ffi::LUA_TLIGHTUSERDATA;
+        if !is_light && !is_own_document(state, index) {
+            return Err(refuse("Invalid value type : userdata"));
+        }
+        let document = document_bytes(state, index).map_err(|error| refuse(error.to_string()))?;
+        self.writer().document(name, document);
+        Ok(())
+    }
+
+    fn table(&mut self, name: &[u8], index: c_int, depth: u32) -> Result<(), Stop> {
+        let state = self.state;
+        if depth > WRITE_DEPTH_MAX {
+            return Err(refuse("Too depth while encoding bson"));
+        }
+        if !state.check_stack(ffi::LUA_MINSTACK) {
+            return Err(refuse("stack overflow"));
+        }
+        let top = state.top();
+        let start;
+        if state.get_metatable(index) != 0 {
+            if self.push_metamethod(upvalue::LEN)? {
+                start = self.writer().begin_array(name);
+                self.called_items(index, depth)?;
+                return Ok(self.writer().end(start)?);
+            }
+            state.get_metatable(index);
+            if self.push_metamethod(upvalue::PAIRS)? {
+                start = self.writer().begin_document(name);
+                self.called_fields(index, depth)?;
+                return Ok(self.writer().end(start)?);
+            }
+        }
+        state.push_nil();
+        if state.next(index) == 0 {
+            start = self.writer().begin_document(name);
+        } else if let Some(len) = array_len(state, index, top + 1) {
+            state.set_top(top);
+            start = self.writer().begin_array(name);
+            self.items(index, len, depth)?;
+        } else {
+            start = self.writer().begin_document(name);
+            self.fields(index, depth)?;
+        }
+        Ok(self.writer().end(start)?)
+    }
+
+    fn items(&mut self, index: c_int, len: usize, depth: u32) -> Result<(), Stop> {
+        let state = self.state;
+        let slot = state.top() + 1;
+        let mut name = IndexName::default();
+        for item in 1..=len as i64 {
+            state.raw_get_i(index, item);
+            self.value(name.name(), slot, depth)?;
+            state.pop(1);
+            name.advance();
+        }
+        Ok(())
+    }
+
+    /// The first pair is on the stack.
+    fn fields(&mut self, index: c_int, depth: u32) -> Result<(), Stop> {
+        let state = self.state;
+        let key = state.top() - 1;
+        loop {
+            self.field(key, depth)?;
+            state.pop(1);
+            if state.next(index) == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The field whose key is at `key` and whose value is above it.
+    #[inline]
+    fn field(&mut self, key: c_int, depth: u32) -> Result<(), Stop> {
+        let state = self.state;
+        let Some(name) = state.string(key) else {
+            return Err(match state.type_of(key) {
+                ffi::LUA_TNUMBER => refuse("Bson dictionary's key can't be number"),
+                _ => refuse(format!("Invalid key type : {}", state.type_name(key))),
+            });
+        };
+        Writer::<Bytes>::check_name(name)?;
+        self.value(name, key + 1, depth)
+    }
+
+    /// Replaces the metatable on top by this metamethod; without one, pops it and gives false.
+    fn push_metamethod(&mut self, name: c_int) -> Result<bool, Stop> {
+        let state = self.state;
+        state.push_value(name);
+        if state.raw_get(-2) == ffi::LUA_TNIL {
+            state.pop(2);
+            return Ok(false);
+        }
+        if !self.calls {
+            return Err(Stop::UserCode);
+        }
+        state.remove(-2);
+        Ok(true)
+    }
+
+    /// Items of the table at `index`, read with its metamethods; the `__len` is on top.
+    fn called_items(&mut self, index: c_int, depth: u32) -> Result<(), Stop> {
+        let state = self.state;
+        state.push_value(index);
+        state.call(1, 1);
+        let slot = state.top();
+        let Some(Number::Integer(len)) = if_number(state, slot) else {
+            return Err(refuse("__len should return integer"));
+        };
+        if len < 0 {
+            return Err(hole());
+        }
+        state.pop(1);
+        let mut name = IndexName::default();
+        for item in 1..=len {
+            state.push_int(item);
+            state.get(index);
+            self.value(name.name(), slot, depth)?;
+            state.pop(1);
+            name.advance();
+            self.check_len()?;
+        }
+        Ok(())
+    }
+
+    /// Fields as the `__pairs` on top iterates over the table at `index`.
+    fn called_fields(&mut self, index: c_int, depth: u32) -> Result<(), Stop> {
+        let state = self.state;
+        let iterator = state.top();
+        state.push_value(index);
+        state.call(1, 3);
+        loop {
+            // Above iterator, its state and the last key: the same again to be called.
+            for argument in iterator..iterator + 3 {
+                state.push_value(argument);
+            }
+            state.call(2, 2);
+            if state.type_of(-2) == ffi::LUA_TNIL {
+                break;
+            }
+            self.field(iterator + 3, depth)?;
+            state.pop(1);
+            state.replace(iterator + 2);
+            self.check_len()?;
+        }
+        state.set_top(iterator - 1);
+        Ok(())
+    }
+
+    /// User code can go on for ever; a table cannot.
+    fn check_len(&self) -> Result<(), Stop> {
+        match self.bytes.written() > DOCUMENT_BYTES_MAX {
+            true => Err(WriteError::TooLong.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+enum Number {
+    Integer(i64),
+    Float(f64),
+}
+
+fn if_number(state: State, index: c_int) -> Option<Number> {
+    (state.type_of(index) == ffi::LUA_TNUMBER).then(|| number(state, index))
+}
+
+#[inline]
+fn number(state: State, index: c_int) -> Number {
+    let l = state.ptr();
+    // SAFETY: a live thread (`State`) and, as the caller has looked, a number; nothing is converted.
+    unsafe {
+        if ffi::lua_isinteger(l, index) != 0 {
+            Number::Integer(ffi::lua_tointegerx(l, index, std::ptr::null_mut()))
+        } else {
+            Number::Float(ffi::lua_tonumberx(l, index, std::ptr::null_mut()))
+        }
+    }
+}
+
+/// The number of items if the table at `index` is an array, as its first key at `key` says.
+fn array_len(state: State, index: c_int, key: c_int) -> Option<usize> {
+    let Number::Integer(first) = if_number(state, key)? else {
+        return None;
+    };
+    let len = state.raw_len(index);
+    let is_item = usize::try_from(first).is_ok_and(|first| (1..=len).contains(&first));
+    (is_item || first == 1).then_some(len)
+}
