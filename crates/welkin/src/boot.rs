@@ -3,6 +3,8 @@
 //!
 //! Modules that the program has built in are registered first, so they win over files of `cpath`.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -110,17 +112,24 @@ fn start(
     launch_logger(&node, config, &writers)?;
     control.launched(launch_bootstrap(&node, config, &writers)?);
     if let Some(claim) = claim {
-        control.serve(claim).map_err(|error| {
-            Failure::new(
-                FAILED,
-                format_args!("cannot serve the control socket: {error}"),
-            )
-        })?;
+        control.serve(claim).map_err(no_thread)?;
+    }
+    if let Some(agent) = std::env::var_os("WELKIN_CONTROL") {
+        control.answer_agent(Path::new(&agent)).map_err(no_thread)?;
     }
     if let Some(daemon) = background {
         daemon.booted().inspect_err(|_| control.release())?;
     }
     Ok((node, control))
+}
+
+fn no_thread(error: io::Error) -> Failure {
+    Failure::new(
+        FAILED,
+        format_args!(
+            "cannot answer on the control socket: {error}. Look at the system's limits of threads and open files"
+        ),
+    )
 }
 
 /// The node without any service.

@@ -508,3 +508,25 @@ fn targets_that_are_none_are_told() {
         );
     }
 }
+
+#[test]
+fn a_node_connects_to_the_agent_that_started_it_and_again_to_the_next() {
+    let folder = folder("welkin.on_exit(function() skynet.error('saved') end)", "");
+    let path = folder.path().join("agent.sock");
+    let listen = || {
+        let _ = fs::remove_file(&path);
+        std::os::unix::net::UnixListener::bind(&path).unwrap()
+    };
+    let agent = listen();
+    let mut node = welkin(folder.path(), &["config"]);
+    let node = node.env("WELKIN_CONTROL", "agent.sock");
+    let mut node = node.env("WELKIN_START", "k1").spawn().unwrap();
+    let (stream, _) = agent.accept().unwrap();
+    assert!(ask(&stream, "{\"ask\":\"status\"}").contains("\"start_key\":\"k1\""));
+    drop((agent, stream));
+    let (stream, _) = listen().accept().unwrap();
+    assert!(ask(&stream, "{\"ask\":\"stop\"}").contains("\"drains\":"));
+    let mut rest = String::new();
+    let _ = (&stream).read_to_string(&mut rest);
+    node.wait().unwrap();
+}

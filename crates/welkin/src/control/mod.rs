@@ -1,11 +1,14 @@
 //! How a node is told to end, and how it says how it is: signals and the control socket meet here.
 //!
 //! [`Control`] holds what the node was told. `drain.rs` is the way to the end, `report.rs` the answer to
-//! `status`, `socket.rs` the control socket, `client.rs` its other side. All of it runs on threads of
-//! its own, so that it answers while every worker is busy; services are reached through
-//! [`welkin_lua::hooks`].
+//! `status`; `claim.rs`, `clients.rs` and `socket.rs` are the control socket, `client.rs` its other side,
+//! `agent.rs` the connection to a fleet's agent. All of it runs on threads of its own, so that it
+//! answers while every worker is busy; services are reached through [`welkin_lua::hooks`].
 
+mod agent;
+mod claim;
 pub mod client;
+mod clients;
 mod drain;
 mod report;
 mod socket;
@@ -22,7 +25,7 @@ use crate::config::Config;
 use crate::logger::Writers;
 use crate::os::{process, signal};
 
-pub use socket::Claim;
+pub use claim::Claim;
 
 /// How long the end waits for the logger; a service may hold all workers.
 const LAST_LINES_MS_MAX: u64 = 200;
