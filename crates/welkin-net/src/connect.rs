@@ -89,6 +89,10 @@ impl Net {
             // A connection that is there at once is reported by the poller too.
             _ => {}
         }
+        // A port of this machine refuses at once; the poller may be looked at much later.
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
         // Only now: a socket that is not connecting counts as hung up.
         self.register(stream.as_raw_fd(), id, BOTH)?;
         Ok(stream)
