@@ -45,14 +45,19 @@ unsafe fn package_opened(l: *mut ffi::lua_State) {
     bindings::info::push_owned(state, env(b"lua_cpath", CPATH_DEFAULT));
     state.raw_set_lit(-2, c"cpath");
     state.raw_get_lit(-1, c"searchers");
+    put_second(state, search_built_in);
+    state.pop(1);
+}
+
+/// Puts a searcher behind the first one, `package.preload`, into the list on top.
+pub fn put_second(state: State, searcher: ffi::lua_CFunction) {
     let count = state.raw_len(-1) as i64;
     for at in (2..=count).rev() {
         state.raw_get_i(-1, at);
         state.raw_set_i(-2, at + 1);
     }
-    state.push_fn(search_built_in);
+    state.push_fn(searcher);
     state.raw_set_i(-2, 2);
-    state.pop(1);
 }
 
 /// Puts `<folder>?.lua;` before `package.path`.

@@ -16,6 +16,7 @@ use mlua_sys as ffi;
 use crate::bindings::{opener, plain_opener};
 use crate::border::LuaError;
 use crate::library;
+use crate::library_setup::put_second;
 use crate::state::State;
 use crate::{lua_fn, vm};
 
@@ -177,15 +178,10 @@ fn is_of_node(name: &[u8]) -> bool {
 fn install_searchers(state: State) {
     state.get_global(c"package");
     state.get_field(-1, c"searchers");
-    let count = state.raw_len(-1) as i64;
-    for at in (2..=count).rev() {
-        state.raw_get_i(-1, at);
-        state.raw_set_i(-2, at + 1);
-    }
-    state.push_fn(search_built_in);
-    state.raw_set_i(-2, 2);
+    put_second(state, search_built_in);
+    let last = state.raw_len(-1) as i64 + 1;
     state.push_fn(refuse_of_node);
-    state.raw_set_i(-2, count + 2);
+    state.raw_set_i(-2, last);
     state.pop(2);
 }
 

@@ -278,6 +278,27 @@ impl State {
         }
     }
 
+    /// Runs the generic `for` over the three values on top (iterator, its state, the first key): `visit`
+    /// gets the index of each key, its value above that, and must leave the stack as it was. What the
+    /// iterator raises leaves this function, so the caller and `visit` own nothing across it. The three
+    /// stay, and at the end two more values; after an error of `visit` whatever there is.
+    pub fn for_each<E>(self, mut visit: impl FnMut(c_int) -> Result<(), E>) -> Result<(), E> {
+        let iterator = self.top() - 2;
+        loop {
+            // Above iterator, its state and the last key: the same again to be called.
+            for argument in iterator..iterator + 3 {
+                self.push_value(argument);
+            }
+            self.call(2, 2);
+            if self.type_of(-2) == ffi::LUA_TNIL {
+                return Ok(());
+            }
+            visit(iterator + 3)?;
+            self.pop(1);
+            self.replace(iterator + 2);
+        }
+    }
+
     /// Whether there is no argument, or nil in its place.
     #[inline]
     pub fn is_none_or_nil(self, arg: c_int) -> bool {

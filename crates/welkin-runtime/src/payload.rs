@@ -13,8 +13,39 @@ use std::ffi::c_void;
 use std::fmt;
 use std::ptr;
 
+/// Addresses that a program on this kind of machine may have: the lowest pages are never mapped.
+const ADDRESSES: std::ops::Range<u64> = 0x1_0000..1 << 48;
+
 /// First capacity of a [`PayloadBuf`], in bytes.
 const FIRST_CAPACITY: usize = 64;
+
+/// Whether `size` bytes may lie at `pointer`. Its origin cannot be proved, but what no process has as an
+/// address can be told. A null pointer may stand for no bytes.
+pub fn is_possible(pointer: *const c_void, size: usize) -> bool {
+    if pointer.is_null() {
+        return size == 0;
+    }
+    let end = (pointer as u64).checked_add(size as u64);
+    ADDRESSES.contains(&(pointer as u64)) && end.is_some_and(|end| end <= ADDRESSES.end)
+}
+
+/// Whether `malloc` may have given a block of `size` bytes at `pointer`.
+pub fn may_be_block(pointer: *const c_void, size: usize) -> bool {
+    is_possible(pointer, size) && (pointer as usize).is_multiple_of(align_of::<libc::max_align_t>())
+}
+
+/// Bytes of the block at `pointer`; where the system does not tell, the most there can be.
+///
+/// # Safety
+/// The block is `malloc`'s by the word of who gives it away to be freed, which reads the same words.
+pub unsafe fn room(pointer: *mut c_void) -> usize {
+    #[cfg(target_os = "linux")]
+    // SAFETY: by the function's own contract.
+    return unsafe { libc::malloc_usable_size(pointer) };
+    // Elsewhere the size is believed.
+    #[cfg(not(target_os = "linux"))]
+    usize::MAX
+}
 
 /// Owned bytes from `malloc`. May carry a second such buffer that shares its fate.
 pub struct Payload {

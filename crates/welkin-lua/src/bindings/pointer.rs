@@ -7,28 +7,13 @@
 //! program's to give away or to read beyond.
 
 use std::ffi::{CStr, c_int, c_void};
-use std::ops::Range;
 
 use mlua_sys as ffi;
+use welkin_runtime::{is_possible, may_be_block, room};
 
 use crate::border::LuaError;
 use crate::state::State;
 use crate::vm::{self, VmPtr};
-
-/// Addresses that a program on this kind of machine may have: the lowest pages are never mapped.
-const ADDRESSES: Range<u64> = 0x1_0000..1 << 48;
-
-/// What `malloc` aligns its blocks to.
-const ALIGNMENT: usize = align_of::<libc::max_align_t>();
-
-/// A null pointer may stand for no bytes.
-fn is_possible(pointer: *const c_void, size: usize) -> bool {
-    if pointer.is_null() {
-        return size == 0;
-    }
-    let end = (pointer as u64).checked_add(size as u64);
-    ADDRESSES.contains(&(pointer as u64)) && end.is_some_and(|end| end <= ADDRESSES.end)
-}
 
 /// Whether `size` bytes at `pointer` may be read, as far as can be told.
 pub fn is_readable(state: State, pointer: *const c_void, size: usize) -> bool {
@@ -42,7 +27,7 @@ pub fn is_readable(state: State, pointer: *const c_void, size: usize) -> bool {
 
 /// Why `size` bytes at `pointer` cannot be a block that the program gives away.
 pub fn refuse_given(state: State, pointer: *mut c_void, size: usize) -> Result<(), &'static CStr> {
-    if !is_possible(pointer, size) || !(pointer as usize).is_multiple_of(ALIGNMENT) {
+    if !may_be_block(pointer, size) {
         return Err(c"not the address of a message's memory");
     }
     if pointer.is_null() {
@@ -54,24 +39,16 @@ pub fn refuse_given(state: State, pointer: *mut c_void, size: usize) -> Result<(
             c"the message in work, which is freed after it; a callback with forward owns its messages",
         );
     }
-    if size > room(pointer) {
+    if !has_room(pointer, size) {
         return Err(c"the size is more than the memory has");
     }
     Ok(())
 }
 
-/// Bytes of the block at `pointer`.
-#[cfg(target_os = "linux")]
-fn room(pointer: *mut c_void) -> usize {
-    // SAFETY: the program says that the block is `malloc`'s and is about to have it freed, which reads
-    // the same words.
-    unsafe { libc::malloc_usable_size(pointer) }
-}
-
-/// Elsewhere the size is believed.
-#[cfg(not(target_os = "linux"))]
-fn room(_: *mut c_void) -> usize {
-    usize::MAX
+/// Whether the block at `pointer` has `size` bytes.
+fn has_room(pointer: *mut c_void, size: usize) -> bool {
+    // SAFETY: the program says that the block is `malloc`'s and is about to have it freed.
+    size <= unsafe { room(pointer) }
 }
 
 /// The message described by the pointer at `index` and the size behind it, to be read.

@@ -242,20 +242,10 @@ impl Walk {
         state.push_value(index);
         state.call(1, 3);
         Writer::new(&mut self.bytes).table(0);
-        loop {
-            // Above iterator, its state and the last key: the same again to be called.
-            for argument in iterator..iterator + 3 {
-                state.push_value(argument);
-            }
-            state.call(2, 2);
-            if state.type_of(-2) == ffi::LUA_TNIL {
-                break;
-            }
-            self.value(iterator + 3, depth + 1)?;
-            self.value(iterator + 4, depth + 1)?;
-            state.pop(1);
-            state.replace(iterator + 2);
-        }
+        state.for_each(|key| {
+            self.value(key, depth + 1)?;
+            self.value(key + 1, depth + 1)
+        })?;
         state.set_top(iterator - 1);
         Writer::new(&mut self.bytes).end_table();
         Ok(())

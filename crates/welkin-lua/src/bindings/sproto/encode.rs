@@ -315,21 +315,9 @@ impl<'s> Walk<'s> {
     /// Pairs as the function on top iterates.
     fn called_pairs(&mut self, ty: &'s Type, at: At<'s>, table: c_int) -> Result<(), Stop> {
         let state = self.state;
-        let iterator = state.top();
         state.push_value(table);
         state.call(1, 3);
-        loop {
-            for argument in iterator..iterator + 3 {
-                state.push_value(argument);
-            }
-            state.call(2, 2);
-            if state.type_of(-2) == ffi::LUA_TNIL {
-                return Ok(());
-            }
-            self.pair(ty, at, iterator + 3)?;
-            state.pop(1);
-            state.replace(iterator + 2);
-        }
+        state.for_each(|key| self.pair(ty, at, key))
     }
 
     /// One element; its key is at `key`, its value above that.

@@ -275,20 +275,10 @@ impl Walk {
         let iterator = state.top();
         state.push_value(index);
         state.call(1, 3);
-        loop {
-            // Above iterator, its state and the last key: the same again to be called.
-            for argument in iterator..iterator + 3 {
-                state.push_value(argument);
-            }
-            state.call(2, 2);
-            if state.type_of(-2) == ffi::LUA_TNIL {
-                break;
-            }
-            self.field(iterator + 3, depth)?;
-            state.pop(1);
-            state.replace(iterator + 2);
-            self.check_len()?;
-        }
+        state.for_each(|key| {
+            self.field(key, depth)?;
+            self.check_len()
+        })?;
         state.set_top(iterator - 1);
         Ok(())
     }
