@@ -9,6 +9,8 @@
 
 use std::ffi::c_void;
 
+use region::Region;
+
 #[cfg(plain_malloc)]
 use libc::{free as give, malloc as take, realloc as resize};
 #[cfg(not(plain_malloc))]
@@ -35,6 +37,8 @@ pub struct Heap {
     warn_at: usize,
     /// A threshold was passed since [`Heap::take_warning`]: the size then.
     warned: usize,
+    /// Where blocks come from first, in a VM made from an image.
+    pub region: Region,
 }
 
 /// Gives free memory back to the system: the calling thread's share of the VMs' blocks, also what other
@@ -57,11 +61,36 @@ impl Default for Heap {
             lifted: true,
             warn_at: FIRST_WARNING,
             warned: 0,
+            region: Region::NONE,
         }
     }
 }
 
+/// Memory for a region: `size` bytes, aligned to 16; null: none.
+pub fn take_region(size: usize) -> *mut u8 {
+    // SAFETY: no preconditions.
+    unsafe { take(size).cast() }
+}
+
+/// Gives the memory of a region back.
+///
+/// # Safety
+/// It came from [`take_region`], and nothing of it is in use.
+pub unsafe fn give_region(base: *mut u8) {
+    // SAFETY: by the function's own contract.
+    unsafe { give(base.cast()) };
+}
+
 impl Heap {
+    /// With `used` bytes in use, in and from `region`.
+    pub fn within(region: Region, used: usize) -> Self {
+        Self {
+            used,
+            region,
+            ..Self::default()
+        }
+    }
+
     /// The size at which a warning threshold was passed since the last look, in bytes.
     pub fn take_warning(&mut self) -> Option<usize> {
         match std::mem::take(&mut self.warned) {
@@ -86,8 +115,14 @@ pub unsafe extern "C" fn allocate(
     let old = if block.is_null() { 0 } else { old };
     if new == 0 {
         heap.used -= old;
-        // SAFETY: the block came from mimalloc, or is null.
-        unsafe { give(block) };
+        // SAFETY: the block came from the region or from mimalloc, or is null.
+        unsafe {
+            if heap.region.is_some() {
+                heap.region.give(block, old);
+            } else {
+                give(block);
+            }
+        }
         return std::ptr::null_mut();
     }
     let used = heap.used - old + new;
@@ -96,10 +131,11 @@ pub unsafe extern "C" fn allocate(
     }
     // SAFETY: as above.
     let fresh = unsafe {
-        if block.is_null() {
-            take(new)
-        } else {
-            resize(block, new)
+        match (heap.region.is_some(), block.is_null()) {
+            (false, true) => take(new),
+            (false, false) => resize(block, new),
+            (true, true) => heap.region.take(new),
+            (true, false) => heap.region.resize(block, old, new),
         }
     };
     if !fresh.is_null() {
@@ -113,3 +149,5 @@ pub unsafe extern "C" fn allocate(
     }
     fresh
 }
+
+pub mod region;

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use parking_lot::RwLock;
@@ -30,6 +31,14 @@ static FILES: LazyLock<RwLock<HashMap<Vec<u8>, Arc<Chunk>>>> = LazyLock::new(RwL
 /// Built-in files. They are part of the program, so `clear` does not concern them.
 static EMBEDDED: LazyLock<RwLock<HashMap<String, Arc<Chunk>>>> = LazyLock::new(RwLock::default);
 
+/// How often `clear` was called.
+static CLEARED: AtomicU64 = AtomicU64::new(0);
+
+/// Grows when files may be other ones than before: what was made of a file is true as long as it stays.
+pub fn generation() -> u64 {
+    CLEARED.load(Ordering::Acquire)
+}
+
 /// How a service uses the cache (`skynet.codecache.mode`).
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 enum Mode {
@@ -40,7 +49,7 @@ enum Mode {
 }
 
 /// The part of the cache that one VM uses. Dropped after `lua_close`: finalizers still run its code.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CacheHold {
     chunks: Vec<Arc<Chunk>>,
     mode: Mode,

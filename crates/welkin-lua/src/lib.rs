@@ -15,6 +15,7 @@ pub mod coroutines;
 pub mod deadlines;
 pub mod dispatch;
 pub mod hooks;
+pub mod image;
 pub mod lazylib;
 pub mod library;
 pub mod library_setup;

@@ -81,6 +81,12 @@ pub fn start_collector(state: State) {
     }
 }
 
+/// Frees what loading has left behind.
+pub fn collect(state: State) {
+    // SAFETY: as above; there are no finalizers yet that could fail.
+    unsafe { ffi::lua_gc(state.ptr(), ffi::LUA_GCCOLLECT) };
+}
+
 /// Pushes the chunk of a module of the built-in library; a name without one raises.
 pub fn load_module(state: State, name: &str) {
     let status = match library::module(name) {

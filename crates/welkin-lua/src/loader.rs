@@ -10,9 +10,10 @@
 use std::sync::Arc;
 
 use mlua_sys as ffi;
-use welkin_runtime::{Message, Payload, kind};
+use welkin_runtime::{Message, Node, Payload, kind};
 
 use crate::bindings::info::push_owned;
+use crate::module::Shared;
 use crate::state::State;
 use crate::vm::{Mode, VmPtr};
 use crate::{codecache, library, library_setup, preempt};
@@ -44,18 +45,45 @@ const LOADER_DEFAULT: &[u8] = b"./lualib/loader.lua";
 /// error is the text for the log.
 pub fn prepare(mut vm: VmPtr, text: &[u8]) -> Result<i32, Vec<u8>> {
     vm.loading = true;
-    if let Some(loader) = own_loader(vm) {
+    if let Some(loader) = own_loader(&vm.node, &vm.shared) {
         return prepare_own(vm, &loader, text);
     }
-    let main = vm.main;
-    let words: Vec<&[u8]> = text
-        .split(|c| c.is_ascii_whitespace() || *c == 0x0b)
-        .filter(|w| !w.is_empty())
-        .collect();
-    let Some(name) = words.first() else {
+    let Some(name) = words(text).next() else {
         return Err(b"no service name: launch it as `snlua NAME ARGUMENTS`".to_vec());
     };
     let found = locate(vm, name)?;
+    set_place(vm, name, &found);
+    if let Some(preload) = vm.node.env_get(b"preload") {
+        let words: Vec<&[u8]> = words(text).collect();
+        run_preload(vm.main, &preload, &words)?;
+    }
+    library_setup::follow_skynet(vm)?;
+    load_place(vm.main, &found.place, name)?;
+    push_arguments(vm, text)
+}
+
+/// Pushes the arguments of `text`, all words but the first; their number.
+pub fn push_arguments(vm: VmPtr, text: &[u8]) -> Result<i32, Vec<u8>> {
+    let main = vm.main;
+    let count = words(text).skip(1).count() as i32;
+    if !main.check_stack(count + 8) {
+        return Err(b"too many arguments".to_vec());
+    }
+    for word in words(text).skip(1) {
+        main.push_bytes(word);
+    }
+    Ok(count)
+}
+
+/// The words of a launch: a name and its arguments.
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|c| c.is_ascii_whitespace() || *c == 0x0b)
+        .filter(|w| !w.is_empty())
+}
+
+/// What a program is told about where it lies.
+fn set_place(vm: VmPtr, name: &[u8], found: &Found) {
+    let main = vm.main;
     main.push_bytes(name);
     main.set_global(c"SERVICE_NAME");
     main.push_bytes(&found.folder);
@@ -63,26 +91,35 @@ pub fn prepare(mut vm: VmPtr, text: &[u8]) -> Result<i32, Vec<u8>> {
     if found.own_path {
         library_setup::prefix_path(main, &found.folder);
     }
-    if let Some(preload) = vm.node.env_get(b"preload") {
-        run_preload(main, &preload, &words)?;
-    }
-    library_setup::follow_skynet(vm)?;
-    load_place(main, &found.place, name)?;
-    if !main.check_stack(words.len() as i32 + 8) {
-        return Err(b"too many arguments".to_vec());
-    }
-    for word in &words[1..] {
-        main.push_bytes(word);
-    }
-    Ok(words.len() as i32 - 1)
+}
+
+/// Name of the service that `text` launches, if nothing but its main file decides what its VM is like
+/// before that runs.
+pub fn usual_name<'a>(node: &Node, shared: &Shared, text: &'a [u8]) -> Option<&'a [u8]> {
+    let usual = !shared.options.library.is_file_first(b"skynet.require")
+        && node.env_get(b"preload").is_none()
+        && own_loader(node, shared).is_none();
+    words(text).next().filter(|_| usual)
+}
+
+/// As [`prepare`], without arguments, for a service of which [`usual_name`] gave the name; whether it is
+/// the same each time.
+pub fn prepare_image(vm: VmPtr, name: &[u8]) -> bool {
+    let Ok(found) = locate(vm, name) else {
+        return false;
+    };
+    set_place(vm, name, &found);
+    let loaded = !found.own_path && load_place(vm.main, &found.place, name).is_ok();
+    library_setup::collect(vm.main);
+    loaded
 }
 
 /// The loader file to run, when `lualoader` names one that is there.
-fn own_loader(vm: VmPtr) -> Option<Vec<u8>> {
-    let path = vm.node.env_get(b"lualoader")?;
+fn own_loader(node: &Node, shared: &Shared) -> Option<Vec<u8>> {
+    let path = node.env_get(b"lualoader")?;
     let text = String::from_utf8_lossy(&path).into_owned();
     let skynets = path == LOADER_DEFAULT || text.ends_with("lualib/loader.lua");
-    let wanted = !skynets || vm.shared.options.library.is_file_first(b"loader");
+    let wanted = !skynets || shared.options.library.is_file_first(b"loader");
     (wanted && std::path::Path::new(&text).is_file()).then_some(path)
 }
 

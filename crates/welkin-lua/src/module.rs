@@ -10,6 +10,7 @@ use welkin_runtime::{
 };
 
 use crate::control::LuaControl;
+use crate::image::Images;
 use crate::service::LuaService;
 
 /// Settings of all Lua services of a node.
@@ -39,6 +40,8 @@ pub struct Shared {
     pub seed: u32,
     /// Which file a service's name means, so that a spawn searches no folders.
     pub found: RwLock<HashMap<Vec<u8>, Arc<crate::loader::Found>>>,
+    /// Prepared VMs of programs that are started often.
+    pub images: Images,
 }
 
 impl std::fmt::Debug for Shared {
@@ -82,6 +85,7 @@ pub fn register(node: &Arc<Node>, options: Options, net: Arc<Net>) {
         slow: crate::slow::Told::default(),
         seed: seed(),
         found: RwLock::default(),
+        images: Images::default(),
     };
     node.register_module("snlua", Arc::new(LuaModule(Arc::new(shared))));
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use welkin_runtime::{Context, Flow, Message, Service, preempt as runtime_preempt};
 
+use crate::alloc::give_region;
+use crate::alloc::region::Region;
 use crate::control::LuaControl;
 use crate::dispatch::Incoming;
 use crate::module::Shared;
-use crate::preempt;
 use crate::state::Resumed;
 use crate::vm::{self, Current, Mode, VmPtr};
+use crate::{image, loader, preempt};
 
 /// What goes on after a preemption.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -48,7 +50,15 @@ impl LuaService {
     }
 
     fn first_message(&mut self, cx: &Context<'_>, message: &Message) -> Flow {
-        let Some(vm) = vm::open(cx, &self.shared, self.control.clone()) else {
+        let text = message.payload.as_bytes();
+        let name = loader::usual_name(cx.node, &self.shared, text);
+        let image = name.and_then(|name| self.shared.images.get(name));
+        let control = self.control.clone();
+        let opened = match &image {
+            Some(image) => image.open(cx, &self.shared, control),
+            None => vm::open(cx, &self.shared, control, Region::NONE),
+        };
+        let Some(vm) = opened else {
             cx.node.log(
                 cx.slot.address(),
                 "no memory for a Lua state: the service ends",
@@ -57,13 +67,22 @@ impl LuaService {
             return Flow::Done;
         };
         self.vm = Some(vm);
-        let state = vm.main;
-        match crate::loader::prepare(vm, message.payload.as_bytes()) {
-            Ok(args) => self.run_main(vm, args),
+        let prepared = if image.is_some() {
+            loader::push_arguments(vm, text)
+        } else {
+            loader::prepare(vm, text)
+        };
+        match prepared {
+            Ok(args) => {
+                if let (Some(name), None) = (name, &image) {
+                    image::consider(cx, &self.shared, &self.control, name);
+                }
+                self.run_main(vm, args)
+            }
             Err(mut text) => {
-                state.set_top(0);
+                vm.main.set_top(0);
                 text.extend_from_slice(b"\nstack traceback:\n\t[C]: in ?");
-                crate::loader::failed(vm, &text);
+                loader::failed(vm, &text);
                 Flow::Done
             }
         }
@@ -81,7 +100,7 @@ impl LuaService {
             Resumed::Finished(_) => {
                 vm.main.set_top(0);
                 if vm.loading {
-                    crate::loader::loaded(vm);
+                    loader::loaded(vm);
                 }
                 return Flow::Done;
             }
@@ -93,7 +112,7 @@ impl LuaService {
         };
         reset_main(vm);
         if vm.loading {
-            crate::loader::failed(vm, &error);
+            loader::failed(vm, &error);
         } else {
             vm.note_error(&error);
         }
@@ -233,7 +252,9 @@ impl Drop for LuaService {
         if let Some(vm) = self.vm.take() {
             self.shared.options.hooks.forget(vm.address());
             // Finalizers run Lua: the hook of a service that was killed in a loop ends them too.
-            vm::close(vm);
+            let region = vm::close(vm);
+            // SAFETY: the VM that it was the region of is closed; null is nothing.
+            unsafe { give_region(region) };
         }
     }
 }

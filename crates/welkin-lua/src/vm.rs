@@ -16,6 +16,7 @@ use mlua_sys as ffi;
 use welkin_net::Net;
 use welkin_runtime::{Address, Context, Node, Payload, Slot};
 
+use crate::alloc::region::Region;
 use crate::alloc::{Heap, allocate};
 use crate::codecache::CacheHold;
 use crate::control::LuaControl;
@@ -251,15 +252,20 @@ impl Vm {
     }
 }
 
-/// Makes a VM with base library and the rest on demand.
-pub fn open(cx: &Context<'_>, shared: &Arc<Shared>, control: Arc<LuaControl>) -> Option<VmPtr> {
-    let mut heap = Box::new(std::mem::MaybeUninit::<Vm>::uninit());
+/// Makes a VM with base library and the rest on demand; its memory comes from `region` first.
+pub fn open(
+    cx: &Context<'_>,
+    shared: &Arc<Shared>,
+    control: Arc<LuaControl>,
+    region: Region,
+) -> Option<VmPtr> {
+    let mut memory = Box::<Vm>::new_uninit();
     // The heap's account must exist before the state that is counted in it.
-    let place = heap.as_mut_ptr();
+    let place = memory.as_mut_ptr();
     // SAFETY: each field is written before it is read: the heap now, the whole struct (with the same
     // heap value) once the state exists; the box does not move.
     unsafe {
-        (&raw mut (*place).heap).write(Heap::default());
+        (&raw mut (*place).heap).write(Heap::within(region, 0));
         let l = ffi::lua_newstate(allocate, (&raw mut (*place).heap).cast(), shared.seed);
         if l.is_null() {
             return None;
@@ -269,14 +275,15 @@ pub fn open(cx: &Context<'_>, shared: &Arc<Shared>, control: Arc<LuaControl>) ->
         let heap_now = (&raw const (*place).heap).read();
         place.write(fresh(main, heap_now, cx, shared, control));
         *ffi::lua_getextraspace(l).cast::<*mut Vm>() = place;
-        let vm = VmPtr(NonNull::new_unchecked(Box::into_raw(heap).cast()));
+        let vm = VmPtr::own(memory.assume_init());
         ffi::lua_gc(l, ffi::LUA_GCSTOP);
         crate::library_setup::install(vm);
         Some(vm)
     }
 }
 
-fn fresh(
+/// A VM around the state of `main`, before anything has run in it.
+pub fn fresh(
     main: State,
     heap: Heap,
     cx: &Context<'_>,
@@ -325,8 +332,21 @@ fn fresh(
     }
 }
 
-/// Closes the VM: finalizers run, all memory goes back. The pointer is dead after it.
-pub fn close(mut vm: VmPtr) {
+impl VmPtr {
+    /// Of a VM that [`close`] will free.
+    pub fn own(vm: Box<Vm>) -> Self {
+        Self(NonNull::from(Box::leak(vm)))
+    }
+
+    /// Where the VM lies.
+    pub fn place(self) -> *mut Vm {
+        self.0.as_ptr()
+    }
+}
+
+/// Closes the VM: finalizers run, all memory goes back. The pointer is dead after it. Gives what its
+/// region lay in, which is nobody's now; null: it had none.
+pub fn close(mut vm: VmPtr) -> *mut u8 {
     vm.heap.lifted = true;
     vm.heap.limit = 0;
     let broken = vm.broken;
@@ -335,10 +355,12 @@ pub fn close(mut vm: VmPtr) {
     // through has stale records: it is left alone, as its memory may not be walked.
     unsafe {
         if broken {
-            return;
+            return std::ptr::null_mut();
         }
         ffi::lua_close(l);
+        let region = vm.heap.region.base();
         drop(Box::from_raw(vm.0.as_ptr()));
+        region
     }
 }
 

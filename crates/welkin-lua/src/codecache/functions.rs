@@ -6,10 +6,11 @@
 
 use std::ffi::{CStr, c_int};
 use std::ptr;
+use std::sync::atomic::Ordering;
 
 use welkin_lua_vm::ffi;
 
-use super::{FILES, Mode, hold, load};
+use super::{CLEARED, FILES, Mode, hold, load};
 
 /// Puts `loadfile` and `dofile` in place, and the searcher for Lua files if `package` is open.
 ///
@@ -127,6 +128,7 @@ unsafe extern "C-unwind" fn searcher(l: *mut ffi::lua_State) -> c_int {
 unsafe extern "C-unwind" fn clear(_: *mut ffi::lua_State) -> c_int {
     // The buffers are freed outside of the lock.
     let old = std::mem::take(&mut *FILES.write());
+    CLEARED.fetch_add(1, Ordering::AcqRel);
     drop(old);
     0
 }
