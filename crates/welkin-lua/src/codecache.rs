@@ -24,7 +24,7 @@ use welkin_lua_vm::ffi;
 
 use crate::vm::Vm;
 use compile::{Chunk, Failure, compile_file, compile_text};
-pub use functions::{install, install_searcher, luaopen_codecache};
+pub use functions::{global, install_searcher, luaopen_codecache};
 
 /// Files by the name they were asked for, as skynet keeps them: `./a.lua` and `a.lua` are two.
 static FILES: LazyLock<RwLock<HashMap<Vec<u8>, Arc<Chunk>>>> = LazyLock::new(RwLock::default);

@@ -39,7 +39,7 @@ const MAX: usize = 64 << 10;
 /// Between the first bytes of the two regions: one unit more than fits, see the top of the file.
 const DISTANCE: usize = MAX + UNIT;
 /// Bytes beside the image for what the program allocates first.
-const SLACK: usize = 512;
+const SLACK: usize = 256;
 
 /// The images of a node, by the name of the service.
 #[derive(Debug, Default)]

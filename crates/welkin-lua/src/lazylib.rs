@@ -1,8 +1,8 @@
 //! Lua's standard libraries, opened when they are first used.
 //!
 //! Most services use two or three libraries, and all ten cost more memory than the rest of an idle VM.
-//! So only the base library is opened at once. `_G` and `package.loaded` share a metatable whose
-//! `__index` opens the library that is asked for; strings have a metatable of stubs that open the
+//! So none is opened at once. `_G` and `package.loaded` share a metatable whose `__index` opens the
+//! library that is asked for, and puts the functions of the base library in one by one; strings have a metatable of stubs that open the
 //! library `string`. A program cannot tell: whatever looks past `__index` (`next`, `pairs`, `rawget`,
 //! `getmetatable`, `setmetatable`, also from C) has the rest opened first and the metatables taken
 //! away, by the edit of Lua that `welkin_setlazy` belongs to. One way remains, C code that calls
@@ -57,6 +57,8 @@ const DEBUG: usize = 2;
 const STRING: usize = 6;
 /// The global function that the library `package` brings along.
 const REQUIRE: usize = LIBRARIES.len();
+/// The first function of the base library, see [`base::NAMES`].
+const BASE: usize = REQUIRE + 1;
 
 /// Fields of the shared metatable, with room made at once: which globals are settled; `package` when it
 /// is open but no program has seen it; whether that is complete.
@@ -64,8 +66,8 @@ const SETTLED: i64 = 1;
 const HIDDEN_PACKAGE: i64 = 2;
 const PACKAGE_READY: i64 = 3;
 
-/// Opens the base library, `loadfile` and `dofile` of the code cache, and prepares the rest. `setup`
-/// must be the same in all VMs of the process.
+/// Prepares all libraries, with `loadfile` and `dofile` of the code cache. `setup` must be the same in
+/// all VMs of the process.
 ///
 /// # Safety
 /// `l` is the main thread of a fresh VM with nothing opened; memory errors are raised.
@@ -78,10 +80,14 @@ pub unsafe fn open_lazy(l: *mut ffi::lua_State, setup: &'static Setup) {
         ffi::lua_setfield(l, ffi::LUA_REGISTRYINDEX, c"LUA_NOENV".as_ptr());
         ffi::lua_pushboolean(l, 0);
         ffi::lua_rawsetp(l, ffi::LUA_REGISTRYINDEX, (&raw const REQUIRE_KEY).cast());
-        ffi::luaL_requiref(l, c"_G".as_ptr(), ffi::luaopen_base, 1);
-        put_overrides(l, c"_G");
-        codecache::install(l);
+        ffi::lua_pushglobaltable(l);
+        ffi::lua_pushvalue(l, -1);
+        ffi::lua_setfield(l, -2, c"_G".as_ptr());
+        ffi::lua_pushstring(l, c"Lua 5.5".as_ptr());
+        ffi::lua_setfield(l, -2, c"_VERSION".as_ptr());
         ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
+        ffi::lua_pushvalue(l, -2);
+        ffi::lua_setfield(l, -2, c"_G".as_ptr());
         ffi::lua_createtable(l, 3, 3);
         put(l, c"__index", index);
         put(l, c"__newindex", new_index);
@@ -350,6 +356,22 @@ unsafe fn named(l: *mut ffi::lua_State, index: c_int) -> Option<usize> {
     LIBRARIES
         .iter()
         .position(|(library, _)| library.to_bytes() == name)
+        .or_else(|| base::position(name).map(|at| BASE + at))
+}
+
+/// Puts a function of the base library into `_G`, which the shared metatable on top belongs to.
+unsafe fn put_base(l: *mut ffi::lua_State, which: usize) {
+    // SAFETY: indices follow the pushes.
+    unsafe {
+        let Some(function) = base::function(which - BASE) else {
+            ffi::luaL_error(l, c"not enough memory".as_ptr());
+            return;
+        };
+        ffi::lua_pushglobaltable(l);
+        put(l, base::NAMES[which - BASE], function);
+        ffi::lua_pop(l, 1);
+        settle(l, which);
+    }
 }
 
 /// `__index` of `_G` and `package.loaded`: (table, key).
@@ -363,8 +385,13 @@ unsafe extern "C-unwind" fn index(l: *mut ffi::lua_State) -> c_int {
         ffi::lua_settop(l, 2);
         ffi::lua_pushglobaltable(l);
         let global = ffi::lua_rawequal(l, 1, 3) != 0;
-        if (global && is_settled(l, which)) || (!global && which == REQUIRE) {
+        if (global && is_settled(l, which)) || (!global && which >= REQUIRE) {
             ffi::lua_pushnil(l);
+        } else if which >= BASE {
+            push_lazy(l);
+            put_base(l, which);
+            ffi::lua_settop(l, 2);
+            ffi::lua_rawget(l, 1);
         } else if which == PACKAGE {
             fill_all(l);
             ffi::lua_settop(l, 2);
@@ -428,6 +455,11 @@ unsafe fn fill_all(l: *mut ffi::lua_State) {
             }
             ffi::lua_pop(l, 1);
         }
+        for which in BASE..BASE + base::NAMES.len() {
+            if !is_settled(l, which) {
+                put_base(l, which);
+            }
+        }
         // No longer marked, or taking them away would fill again.
         welkin_setlazy(l, -1, 0);
         ffi::lua_pushglobaltable(l);
@@ -450,6 +482,7 @@ unsafe extern "C-unwind" fn get_registry(l: *mut ffi::lua_State) -> c_int {
     1
 }
 
+mod base;
 mod strings;
 
 #[cfg(test)]

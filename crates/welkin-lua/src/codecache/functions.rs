@@ -12,30 +12,19 @@ use welkin_lua_vm::ffi;
 
 use super::{CLEARED, FILES, Mode, hold, load};
 
-/// Puts `loadfile` and `dofile` in place, and the searcher for Lua files if `package` is open.
-///
-/// # Safety
-/// `l` is the main thread of a fresh VM; memory errors are raised.
-pub unsafe fn install(l: *mut ffi::lua_State) {
-    // SAFETY: by the function's own contract; the registry's table of modules exists or is made.
-    unsafe {
-        ffi::lua_pushcfunction(l, loadfile);
-        ffi::lua_setglobal(l, c"loadfile".as_ptr());
-        ffi::lua_pushcfunction(l, dofile);
-        ffi::lua_setglobal(l, c"dofile".as_ptr());
-        ffi::luaL_getsubtable(l, ffi::LUA_REGISTRYINDEX, ffi::LUA_LOADED_TABLE);
-        ffi::lua_pushstring(l, c"package".as_ptr());
-        if ffi::lua_rawget(l, -2) == ffi::LUA_TTABLE {
-            install_searcher(l);
-        }
-        ffi::lua_pop(l, 2);
+/// What stands for Lua's global function `name`.
+pub fn global(name: &CStr) -> Option<ffi::lua_CFunction> {
+    match name.to_bytes() {
+        b"loadfile" => Some(loadfile),
+        b"dofile" => Some(dofile),
+        _ => None,
     }
 }
 
 /// Replaces the second searcher of the table `package`, which is on top of the stack.
 ///
 /// # Safety
-/// As [`install`]; the table is as `luaopen_package` made it.
+/// `l` is a thread of a VM; memory errors are raised; the table is as `luaopen_package` made it.
 pub unsafe fn install_searcher(l: *mut ffi::lua_State) {
     // SAFETY: by the function's own contract.
     unsafe {

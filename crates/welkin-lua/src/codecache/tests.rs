@@ -75,11 +75,18 @@ fn alone() -> parking_lot::MutexGuard<'static, ()> {
     ALONE.lock()
 }
 
-unsafe fn eager(l: *mut ffi::lua_State) {
+/// All libraries, with what is ours.
+pub(crate) unsafe fn eager(l: *mut ffi::lua_State) {
     // SAFETY: a fresh state.
     unsafe {
         ffi::luaL_openlibs(l);
-        install(l);
+        for name in [c"loadfile", c"dofile"] {
+            ffi::lua_pushcfunction(l, global(name).expect("one of ours"));
+            ffi::lua_setglobal(l, name.as_ptr());
+        }
+        ffi::lua_getglobal(l, c"package".as_ptr());
+        install_searcher(l);
+        ffi::lua_pop(l, 1);
     }
 }
 

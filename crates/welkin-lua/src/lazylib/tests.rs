@@ -38,8 +38,7 @@ unsafe fn lazy(l: *mut ffi::lua_State) {
 unsafe fn eager(l: *mut ffi::lua_State) {
     // SAFETY: a fresh state.
     unsafe {
-        ffi::luaL_openlibs(l);
-        codecache::install(l);
+        codecache::tests::eager(l);
         ffi::lua_pushcfunction(l, overridden);
         ffi::lua_setglobal(l, c"warn".as_ptr());
         ffi::lua_getglobal(l, c"coroutine".as_ptr());
