@@ -241,9 +241,9 @@ impl VmPtr {
         if state.raw_get_i(-1, message.kind.into()) != ffi::LUA_TTABLE {
             return Err(Refused::NoProtocol);
         }
-        state.raw_get_lit(-1, c"unpack");
+        self.push_class_field(state, -1, self.names.unpack);
         let builtin = state.is_fn(-1, seri::unpack);
-        if state.raw_get_lit(-2, c"dispatch") == ffi::LUA_TNIL {
+        if self.push_class_field(state, -2, self.names.dispatch) == ffi::LUA_TNIL {
             if message.kind != kind::DEBUG {
                 state.pop(2);
                 return Err(Refused::NoDispatch);

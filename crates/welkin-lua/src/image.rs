@@ -30,7 +30,7 @@ use crate::control::LuaControl;
 use crate::loader;
 use crate::module::Shared;
 use crate::state::State;
-use crate::vm::{self, Refs, Vm, VmPtr};
+use crate::vm::{self, Names, Refs, Vm, VmPtr};
 
 /// Starts of a program after which its image is made.
 const STARTS: u32 = 8;
@@ -69,6 +69,8 @@ pub struct Image {
     region: Region,
     used: usize,
     refs: Refs,
+    /// As if the region lay at 0.
+    names: Names,
     cache: CacheHold,
     /// Of the code cache when it was made.
     generation: u64,
@@ -194,6 +196,7 @@ unsafe fn compare(first: VmPtr, second: VmPtr, generation: u64) -> Option<Image>
         region: unsafe { first.heap.region.copied(std::ptr::null_mut(), 0) },
         used: first.heap.used,
         refs: first.refs,
+        names: first.names.moved((base as usize).wrapping_neg()),
         cache: first.cache.clone(),
         generation,
     })
@@ -235,6 +238,7 @@ impl Image {
             let fresh = vm::fresh(main, heap, cx, shared, control);
             let made = Vm {
                 refs: self.refs,
+                names: self.names.moved(base as usize),
                 cache: self.cache.clone(),
                 ..fresh
             };

@@ -18,6 +18,10 @@ pub use mlua_sys::lua_State;
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct State(*mut lua_State);
 
+/// A field's name that is interned in one VM and anchored there: where the string lies.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Name(pub usize);
+
 /// What [`State::resume`] came back with.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Resumed {
@@ -203,6 +207,25 @@ impl State {
         let index = self.abs_index(index);
         self.push_lit(name);
         self.raw_get(index)
+    }
+
+    /// As [`State::raw_get_lit`] with a name that is ready.
+    ///
+    /// # Safety
+    /// The name was made in this VM and is anchored there; a table is at `index`.
+    #[inline]
+    pub unsafe fn raw_get_name(self, index: c_int, name: Name) -> c_int {
+        // SAFETY: by the function's own contract; one slot is there, as for every push.
+        unsafe { welkin_lua_vm::welkin_rawgetname(self.0, index, name.0 as *const _) }
+    }
+
+    /// The name `text`, anchored in the registry for as long as the VM lives. Raises errors of memory.
+    pub fn make_name(self, text: &'static CStr) -> Name {
+        self.push_lit(text);
+        // SAFETY: reads the string on top.
+        let name = unsafe { welkin_lua_vm::welkin_name(self.0, -1) };
+        self.make_ref();
+        Name(name as usize)
     }
 
     /// `t[name] = top` without metamethods.

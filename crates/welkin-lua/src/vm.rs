@@ -22,7 +22,7 @@ use crate::codecache::CacheHold;
 use crate::control::LuaControl;
 use crate::coroutines::Coroutines;
 use crate::module::Shared;
-use crate::state::State;
+use crate::state::{Name, State};
 use crate::trace::Tracing;
 use crate::waits::Waits;
 
@@ -87,6 +87,41 @@ pub struct Refs {
     pub unknown_response: c_int,
 }
 
+/// The fields of a protocol that are looked at for every message.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Names {
+    /// `id`
+    pub id: Name,
+    /// `pack`
+    pub pack: Name,
+    /// `unpack`
+    pub unpack: Name,
+    /// `dispatch`
+    pub dispatch: Name,
+}
+
+impl Names {
+    fn make(state: State) -> Self {
+        Self {
+            id: state.make_name(c"id"),
+            pack: state.make_name(c"pack"),
+            unpack: state.make_name(c"unpack"),
+            dispatch: state.make_name(c"dispatch"),
+        }
+    }
+
+    /// The same in a VM whose memory lies that much further on.
+    pub fn moved(self, by: usize) -> Self {
+        let moved = |name: Name| Name(name.0.wrapping_add(by));
+        Self {
+            id: moved(self.id),
+            pack: moved(self.pack),
+            unpack: moved(self.unpack),
+            dispatch: moved(self.dispatch),
+        }
+    }
+}
+
 /// One VM.
 pub struct Vm {
     /// Main thread.
@@ -121,6 +156,8 @@ pub struct Vm {
     pub response_next: u64,
     /// Registry numbers.
     pub refs: Refs,
+    /// Names of fields.
+    pub names: Names,
     /// Requests that could not be unpacked: answered with an error when the service exits.
     pub unread: Vec<(Address, i32)>,
     /// Errors of the present message, joined by newlines.
@@ -227,6 +264,15 @@ impl IntoState for *mut ffi::lua_State {
     }
 }
 
+impl VmPtr {
+    /// Field of a protocol's class, which is a table of this VM at `index` of `state`.
+    #[inline]
+    pub fn push_class_field(self, state: State, index: c_int, name: Name) -> c_int {
+        // SAFETY: the names are this VM's, anchored in its registry.
+        unsafe { state.raw_get_name(index, name) }
+    }
+}
+
 impl Vm {
     /// The node.
     #[inline]
@@ -275,8 +321,9 @@ pub fn open(
         let heap_now = (&raw const (*place).heap).read();
         place.write(fresh(main, heap_now, cx, shared, control));
         *ffi::lua_getextraspace(l).cast::<*mut Vm>() = place;
-        let vm = VmPtr::own(memory.assume_init());
+        let mut vm = VmPtr::own(memory.assume_init());
         ffi::lua_gc(l, ffi::LUA_GCSTOP);
+        vm.names = Names::make(main);
         crate::library_setup::install(vm);
         Some(vm)
     }
@@ -313,6 +360,7 @@ pub fn fresh(
         responses: HashMap::new(),
         response_next: 0,
         refs: Refs::default(),
+        names: Names::default(),
         unread: Vec::new(),
         errors: Vec::new(),
         loading: true,

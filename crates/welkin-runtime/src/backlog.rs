@@ -66,6 +66,13 @@ impl<M> Backlog<M> {
     /// Moves up to `limit` messages to the end of `batch`.
     #[inline]
     pub(crate) fn take(&mut self, batch: &mut VecDeque<M>, limit: usize) {
+        if self.chunks.is_empty() && self.ring.len() <= 1 && limit > 0 {
+            // Nearly always: moved by itself, without the machinery for ranges.
+            if let Some(message) = self.ring.pop_front() {
+                batch.push_back(message);
+            }
+            return;
+        }
         let mut left = limit;
         loop {
             let count = left.min(self.ring.len());

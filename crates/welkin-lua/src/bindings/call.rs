@@ -78,8 +78,8 @@ fn send_request(vm: VmPtr, state: State) -> Result<Sent, LuaError> {
         let to = target(vm, state, 1)?;
         vm.trace_call(to.address(), b"call", state, 1);
     }
-    let custom = !unpacks_natively(state);
-    let payload = pack_by_class(state, 3)?;
+    let custom = !unpacks_natively(vm, state);
+    let payload = pack_by_class(vm, state, 3)?;
     let to = target(vm, state, 1)?;
     let session = request(vm, state, to, kind, payload)?;
     let wait = Wait::Call(to.address(), kind);
@@ -165,8 +165,8 @@ lua_fn! {
 
 /// Whether the class on top of the stack unpacks by the built-in function.
 #[inline]
-fn unpacks_natively(state: State) -> bool {
-    state.raw_get_lit(-1, c"unpack");
+fn unpacks_natively(vm: VmPtr, state: State) -> bool {
+    vm.push_class_field(state, -1, vm.names.unpack);
     let builtin = state.is_fn(-1, seri::unpack);
     state.pop(1);
     builtin
@@ -219,7 +219,7 @@ fn unpack_answer(vm: VmPtr, state: State) -> LuaResult {
         return unpacked.map_err(|e| LuaError::new(e.to_string()));
     }
     push_class(vm, state, 2)?;
-    state.raw_get_lit(-1, c"unpack");
+    vm.push_class_field(state, -1, vm.names.unpack);
     let base = state.top() - 1;
     state.push_light(ptr as *mut _);
     state.push_int(len as i64);

@@ -140,7 +140,7 @@ pub fn push_class(vm: VmPtr, state: State, index: c_int) -> Result<u8, LuaError>
         }
         return Err(LuaError::new("attempt to index a nil value (local 'p')"));
     }
-    state.raw_get_lit(-1, c"id");
+    vm.push_class_field(state, -1, vm.names.id);
     let id = state.to_int(-1).unwrap_or(0) as u8;
     state.pop(1);
     Ok(id)
@@ -149,9 +149,9 @@ pub fn push_class(vm: VmPtr, state: State, index: c_int) -> Result<u8, LuaError>
 /// Packs the values from `first` on by the protocol's `pack`; the class is on top of the stack, and
 /// the values end two below it. Leaves the stack with anything above the values cut or not.
 #[inline]
-pub fn pack_by_class(state: State, first: c_int) -> Result<Option<Payload>, LuaError> {
+pub fn pack_by_class(vm: VmPtr, state: State, first: c_int) -> Result<Option<Payload>, LuaError> {
     let last = state.top() - 2;
-    state.raw_get_lit(-1, c"pack");
+    vm.push_class_field(state, -1, vm.names.pack);
     let builtin = state.is_fn(-1, seri::pack);
     if builtin {
         state.set_top(last);
@@ -204,7 +204,7 @@ lua_fn! {
         let (vm, state) = (call.vm(), call.state);
         state.check_any(2);
         let kind = push_class(vm, state, 2)?;
-        let payload = pack_by_class(state, 3)?;
+        let payload = pack_by_class(vm, state, 3)?;
         let to = target(vm, state, 1)?;
         let source = vm.address();
         let message = payload.map(|payload| Message { source, session: 0, kind, payload });
