@@ -13,8 +13,10 @@
 //! There is no limit on the number of files: a node has as many as its programs name.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -213,6 +215,16 @@ pub unsafe fn load_embedded(l: *mut ffi::lua_State, name: &str, source: &'static
         let outcome = ask(l, |hold| hold.embedded(name, source));
         push(l, outcome)
     }
+}
+
+/// Whether the file compiles; the error is Lua's text, which names file and line.
+pub fn check_file(path: &Path) -> Result<(), Vec<u8>> {
+    let Ok(name) = CString::new(path.as_os_str().as_bytes()) else {
+        return Err(b"a zero byte in the path".to_vec());
+    };
+    compile_file(&name, None)
+        .map(drop)
+        .map_err(|failure| failure.text)
 }
 
 mod compile;

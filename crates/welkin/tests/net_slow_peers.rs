@@ -7,14 +7,19 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 
+use std::thread;
+use std::time::Duration;
+
 use attack::{ECHOES, Framing, Good, Server, connect, echo, reset, wait_until};
 
+/// The pace of a slow writer.
+const BETWEEN_BYTES: Duration = Duration::from_secs(1);
 /// What the listener `flood` answers a byte with, in bytes.
 const ANSWER_BYTES: u64 = 64 << 20;
 
 #[test]
-fn hundreds_of_messages_that_come_byte_by_byte_all_arrive() {
-    const PEERS_EACH: usize = 100;
+fn hundreds_of_messages_that_come_a_byte_a_second_all_arrive() {
+    const PEERS_EACH: usize = 500_usize.div_ceil(ECHOES.len());
     let server = Server::start();
     let idle = server.descriptors();
     let good = Good::start(server.port("lines"), Framing::Line);
@@ -22,11 +27,12 @@ fn hundreds_of_messages_that_come_byte_by_byte_all_arrive() {
         .iter()
         .flat_map(|&(kind, framing)| (0..PEERS_EACH).map(move |number| (kind, framing, number)))
         .map(|(kind, framing, number)| {
-            let message = framing.message(format!("slow peer {number}").as_bytes());
+            let message = framing.message(format!("slow {number:02}").as_bytes());
             (connect(server.port(kind)), message)
         })
         .collect();
     for at in 0.. {
+        thread::sleep(BETWEEN_BYTES);
         let mut sent = 0;
         for (stream, message) in &mut peers {
             sent += stream

@@ -1,16 +1,19 @@
-//! `welkin check CONFIG`: reads a config as a start would, and starts nothing.
+//! `welkin check CONFIG`: reads a config as a start would, compiles the project's Lua files, and starts nothing.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use welkin_lua::library;
 
-use super::usage;
+use super::{sources, usage};
 use crate::config::{self, Config};
 use crate::failure::{FAILED, Failure};
 
 /// Where service files are searched when the config does not say it.
 const LUASERVICE: &str = "./service/?.lua";
+
+/// Errors of Lua files that are shown.
+const ERRORS_SHOWN: usize = 10;
 
 pub fn check(arguments: &[OsString]) -> Result<u8, Failure> {
     let [file] = arguments else {
@@ -23,16 +26,41 @@ pub fn check(arguments: &[OsString]) -> Result<u8, Failure> {
         eprintln!("welkin: {notice}");
     }
     find_start(&config)?;
+    compile_all(&config)?;
     println!("{}: the configuration is right", file.to_string_lossy());
     Ok(0)
 }
 
-/// Looks for the start service where a node would.
-fn find_start(config: &Config) -> Result<(), Failure> {
-    let text = |key: &str, default: &str| match config.environment.get(key.as_bytes()) {
+fn text(config: &Config, key: &str, default: &str) -> String {
+    match config.environment.get(key.as_bytes()) {
         Some(value) => String::from_utf8_lossy(value).into_owned(),
         None => default.to_owned(),
-    };
+    }
+}
+
+/// Compiles the project's services and modules.
+fn compile_all(config: &Config) -> Result<(), Failure> {
+    let patterns = ["luaservice", "lua_path", "snax"].map(|key| text(config, key, ""));
+    let errors = sources::errors_along(patterns.iter().map(String::as_str));
+    for error in errors.iter().take(ERRORS_SHOWN) {
+        eprintln!("welkin: {error}");
+    }
+    match errors.len() {
+        0 => Ok(()),
+        1 => Err(Failure::new(
+            FAILED,
+            "a Lua file does not compile, see above. Correct it",
+        )),
+        count => Err(Failure::new(
+            FAILED,
+            format_args!("{count} Lua files do not compile, the first are above. Correct them"),
+        )),
+    }
+}
+
+/// Looks for the start service where a node would.
+fn find_start(config: &Config) -> Result<(), Failure> {
+    let text = |key: &str, default: &str| text(config, key, default);
     let start = text("start", "main");
     let name = start.split_ascii_whitespace().next().unwrap_or_default();
     let patterns = text("luaservice", LUASERVICE);

@@ -54,8 +54,9 @@ Example:
 pub const CHECK: &str = "\
 welkin check CONFIG
 
-Reads the config as a start would: syntax, environment variables, values, keys of Welkin, and
-whether the start service can be found. Nothing is started. Status 0 when all is right.
+Reads the config as a start would: syntax, environment variables, values, keys of Welkin, whether
+the start service can be found, and whether the Lua files along luaservice, lua_path and snax
+compile. Nothing is started. Status 0 when all is right.
 
 Example:
   welkin check examples/echo/config

@@ -10,6 +10,7 @@ mod control;
 mod help;
 mod lua;
 mod run;
+mod sources;
 mod target;
 
 use std::ffi::{OsStr, OsString};
