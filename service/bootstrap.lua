@@ -31,6 +31,28 @@ local function start_names(standalone)
 	return standalone
 end
 
+-- Config key `debug_port`: a console for whoever is on this machine.
+local function start_console()
+	local port = math.tointeger(tonumber(skynet.getenv "debug_port"))
+	if port and port >= 0 and port <= 65535 then
+		if pcall(skynet.newservice, "debug_console", port) then
+			-- Where the fleet finds it.
+			skynet.setenv("welkin_console_port", port)
+		else
+			skynet.error(string.format("error: no debug console at 127.0.0.1:%d (config key debug_port), the port may be "
+				.. "taken", port))
+		end
+	end
+end
+
+-- Config key `master_flag`: the node is part of a fleet. It runs also without.
+local function start_fleet()
+	local master = skynet.getenv "master_flag"
+	if master then
+		pcall(skynet.newservice, master == "true" and "cluster_master" or "cluster_slave")
+	end
+end
+
 skynet.start(function()
 	local launcher = assert(skynet.launch("snlua", "launcher"))
 	skynet.name(".launcher", launcher)
@@ -43,6 +65,7 @@ skynet.start(function()
 			require("ltls.init.c").constructor()
 		end)
 	end
+	start_console()
 	-- A program that does not start leaves the node up: the launcher has logged why.
 	local started = pcall(skynet.newservice, skynet.getenv "start" or "main")
 	if not started then
@@ -53,5 +76,6 @@ skynet.start(function()
 		skynet.setenv("welkin_exit_status", 1)
 		skynet.abort()
 	end
+	start_fleet()
 	skynet.exit()
 end)

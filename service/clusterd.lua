@@ -27,6 +27,12 @@ local connecting = {}
 local absent = {}
 ---@type integer[]
 local listeners = {}
+-- Names and ports that are listened on.
+---@type table<string|integer, true>
+local open = {}
+-- The listener that `cluster_master` opened in place of the program, until the program opens it itself.
+---@type string|nil
+local opened_for_program
 ---@type table<string, integer> by `<node>.<address>`
 local proxies = {}
 -- Registered names; an address has one.
@@ -213,25 +219,56 @@ end
 
 -- Listening
 
-function CMD.listen(_, addr, port, maxclient)
-	local host, number = addr, port
-	local name = port == nil
-	if name then
-		local address = assert(addresses[addr], tostring(addr) .. " is down")
-		host, number = address:match "^%[?(.-)%]?:([^:]*)$"
-		assert(host, "the address of a node is \"host:port\"")
-		skynet.error(string.format("Listen on %s nil", address))
-	else
-		skynet.error(string.format("Listen on %s %s", addr, port))
-	end
-	local listener = launch("clusterlistener", skynet.self(), maxclient or MAXCLIENT, escape(host), number)
+local function split(address)
+	local host, port = address:match "^%[?(.-)%]?:([^:]*)$"
+	assert(host, "the address of a node is \"host:port\"")
+	return host, port
+end
+
+-- The real host and port.
+local function listen(host, port, maxclient)
+	local listener = launch("clusterlistener", skynet.self(), maxclient or MAXCLIENT, escape(host), port)
 	listeners[#listeners + 1] = listener
 	local real_host, real_port = skynet.call(listener, "lua", "address")
-	if name then
-		skynet.retpack(addr, nil)
-	else
-		skynet.retpack(real_host, real_port)
+	open[math.tointeger(real_port)] = true
+	return real_host, real_port
+end
+
+local function listen_by_name(name, maxclient)
+	local address = assert(addresses[name], tostring(name) .. " is down")
+	local host, port = split(address)
+	skynet.error(string.format("Listen on %s nil", address))
+	listen(host, port, maxclient)
+	open[name] = true
+end
+
+function CMD.listen(_, addr, port, maxclient)
+	if port == nil then
+		if opened_for_program == addr then
+			-- It is what the program wants.
+			opened_for_program = nil
+		else
+			listen_by_name(addr, maxclient)
+		end
+		return skynet.retpack(addr, nil)
 	end
+	skynet.error(string.format("Listen on %s %s", addr, port))
+	skynet.retpack(listen(addr, port, maxclient))
+end
+
+-- The own listener of a fleet's node, unless the program has it open already, by its name or by its port.
+function CMD.open_own(_, name)
+	local _, port = split(assert(addresses[name], tostring(name) .. " is down"))
+	if not open[name] and not open[math.tointeger(port)] then
+		listen_by_name(name)
+		opened_for_program = name
+	end
+	skynet.ret()
+end
+
+-- A copy of the node table.
+function CMD.list_server()
+	skynet.retpack(addresses)
 end
 
 -- Registered names

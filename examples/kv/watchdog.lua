@@ -1,10 +1,12 @@
--- Decides who serves whom at the package port.
+-- Decides who serves whom at a port with packages: it is started with the name of the service for each client.
 --
 -- The service `gate`, which comes with Welkin, holds the connections and cuts what comes into packages. It tells
 -- its watchdog, this service, of each connection; the watchdog starts an agent for it, and from then on the
 -- packages go from the gate straight to the agent. The end of a connection comes here again.
 
 local skynet = require "skynet"
+
+local agent_name = ...
 
 ---@type integer
 local gate
@@ -26,7 +28,7 @@ local SOCKET = {}
 
 function SOCKET.open(fd, from)
 	skynet.error("client", from, "at the gate")
-	agents[fd] = skynet.newservice "package_agent"
+	agents[fd] = skynet.newservice(agent_name)
 	-- Fails when the client has left again meanwhile.
 	if not pcall(skynet.call, agents[fd], "lua", "start", gate, fd) then
 		ended(fd)

@@ -140,6 +140,12 @@ function cluster.reload(nodes)
 	call(clusterd, "lua", "reload", nodes)
 end
 
+---The node table as it is now: all names with their addresses, false for a node that is down.
+---@return table<string, string|false>
+function cluster.list_server()
+	return call(clusterd, "lua", "list_server")
+end
+
 ---A local service that stands for one of another node.
 ---@param node string  or `"node@name"`, `"node.name"` alone
 ---@param address integer|string|nil

@@ -24,6 +24,31 @@ local disconnected, write, lwrite = socket.disconnected, socket.write, socket.lw
 
 local LOST = connection.LOST
 
+-- What response functions read from.
+local function raising(read)
+	return function(so, ...)
+		local data = read(so, ...)
+		if data then
+			return data
+		end
+		error(LOST)
+	end
+end
+
+local plain_read = raising(function(so, ...) return socket.read(so[1], ...) end)
+local plain_readline = raising(function(so, ...) return socket.readline(so[1], ...) end)
+local plain_unread = function(so) return socket.unread(so[1]) end
+
+local plain_so = { __index = { read = plain_read, readline = plain_readline, unread = plain_unread } }
+
+local secured_so = {
+	__index = {
+		read = raising(function(so, size) return so.tls:read(size) end),
+		readline = raising(function(so, sep) return so.tls:readline(sep) end),
+		unread = function(so) return so.tls:unread() end,
+	},
+}
+
 ---@class skynet.socketchannel.Channel
 ---@field private conn skynet.socketchannel.Connection|nil  ready for use
 ---@field private pending skynet.socketchannel.Connection|nil  in authentication
@@ -111,23 +136,39 @@ local function new_connection(self, id)
 		end
 		socket.warning(id, on_warning)
 	end
-	if self.response_of_session then
-		fork(connection.read_sessions, conn, self.response_of_session)
-	else
+	if not self.response_of_session then
 		socket.onclose(id, closed_while_idle)
 	end
 	return conn
 end
 
+-- The handshake on a connection that nobody reads.
+local function secure(self, conn)
+	local so = conn.so
+	-- The try to connect has a limit of its own.
+	conn.tls = require "welkin.tls".connect(conn.id, self.tls, self.host, self.port, 0)
+	so.tls = conn.tls
+	setmetatable(so, secured_so)
+end
+
+local function log_in(self, conn)
+	if self.tls and not self.starts_tls then
+		secure(self, conn)
+	end
+	if self.response_of_session then
+		fork(connection.read_sessions, conn, self.response_of_session)
+	end
+	if self.auth then
+		self.auth(self)
+	end
+end
+
 -- False: not to be used, and ended.
 local function authenticate(self, conn)
 	self.pending = conn
-	local ok, err = true, nil
-	if self.auth then
-		ok, err = pcall(self.auth, self)
-		if not ok and err ~= LOST then
-			log("socket: auth failed", err)
-		end
+	local ok, err = pcall(log_in, self, conn)
+	if not ok and err ~= LOST then
+		log("socket: auth failed", err)
 	end
 	if not ok or disconnected(conn.id) then
 		drop(conn, LOST)
@@ -320,10 +361,20 @@ end
 
 -- Sending
 
-local function send_padded(id, request, padding)
-	local sent = lwrite(id, request)
+local function send(conn, request)
+	local tls = conn.tls
+	if tls then
+		return tls:write(request)
+	end
+	return write(conn.id, request)
+end
+
+local function send_padded(conn, request, padding)
+	-- What is encrypted has to go out in that order.
+	local put = conn.tls and send or function(_, text) return lwrite(conn.id, text) end
+	local sent = put(conn, request)
 	for _, more in ipairs(padding) do
-		sent = sent and lwrite(id, more)
+		sent = sent and put(conn, more)
 	end
 	return sent
 end
@@ -331,7 +382,7 @@ end
 local function send_gathered(conn)
 	local gathered = conn.gathered
 	conn.gathered = nil
-	return write(conn.id, gathered)
+	return send(conn, gathered)
 end
 
 local function flush(conn)
@@ -378,9 +429,9 @@ function channel:request(request, response, padding)
 		sent = send_gathered(conn)
 	end
 	if padding then
-		sent = sent and send_padded(conn.id, request, padding)
+		sent = sent and send_padded(conn, request, padding)
 	else
-		sent = sent and write(conn.id, request)
+		sent = sent and send(conn, request)
 	end
 	if not sent then
 		drop(conn, LOST)
@@ -403,6 +454,16 @@ function channel:response(response)
 		return answer_of_session(conn, response)
 	end
 	return answer_in_order(conn, response)
+end
+
+---In `auth` of a channel with `starts_tls`: the rest is encrypted.
+function channel:secure()
+	local conn = acquire(self, true)
+	if socket.unread(conn.id) > 0 then
+		-- It would be taken for what the server says under its certificate.
+		error("the server has sent more before the encryption begins", 0)
+	end
+	secure(self, conn)
 end
 
 -- Changing
@@ -458,19 +519,6 @@ end
 
 -- The module
 
-local function raising(read)
-	return function(so, ...)
-		local data = read(so[1], ...)
-		if data then
-			return data
-		end
-		error(LOST)
-	end
-end
-
-local read, readline = raising(socket.read), raising(socket.readline)
-local default_so = { __index = { read = read, readline = readline } }
-
 local socketchannel = { error = LOST }
 
 ---@class skynet.socketchannel.Description
@@ -486,14 +534,17 @@ local socketchannel = { error = LOST }
 ---@field gather boolean|nil  order mode: the requests of several coroutines go out together; for protocols in which nothing
 ---  comes before it was asked for
 ---@field connect_timeout_ms integer|nil  for one host, with its `auth`; nil: none
+---@field tls welkin.tls.Client|nil  what is said on the connection is encrypted
+---@field starts_tls boolean|nil  order mode: `auth` begins in the clear and calls `secure` before it says a secret
 
 ---A channel; it connects when it is used.
 ---@param desc skynet.socketchannel.Description
 ---@return skynet.socketchannel.Channel
 function socketchannel.channel(desc)
-	local so_meta = default_so
+	local so_meta = plain_so
 	if desc.socket_read or desc.socket_readline then
-		so_meta = { __index = { read = desc.socket_read or read, readline = desc.socket_readline or readline } }
+		local read, readline = desc.socket_read or plain_read, desc.socket_readline or plain_readline
+		so_meta = { __index = { read = read, readline = readline, unread = plain_unread } }
 	end
 	return setmetatable({
 		host = assert(desc.host),
@@ -506,6 +557,8 @@ function socketchannel.channel(desc)
 		so_meta = so_meta,
 		connect_timeout_ms = desc.connect_timeout_ms,
 		gather = desc.gather,
+		tls = desc.tls,
+		starts_tls = desc.starts_tls,
 		followers = {},
 		epoch = 0,
 		try = 0,

@@ -117,7 +117,29 @@ local function in_place()
 	check.equal("the bytes", hex(bson.encode { a = doc }):sub(-#hex(doc) - 2, -3), hex(doc))
 end
 
+-- Names are copied in pieces, by their length; entries come from both parts of a table.
+local function names_of_all_lengths()
+	for length = 0, 70 do
+		local name = ("abcdefghijklmnopqrstuvwxyz"):rep(3):sub(1, length)
+		local document = tostring(bson.encode { [name] = 1 })
+		check.equal("a name of " .. length, document, string.pack("<I4BzI4B", length + 11, 16, name, 1, 0))
+		local wide = tostring(bson.encode { [name] = "text" })
+		check.equal("with a text", wide, string.pack("<I4BzI4zB", length + 16, 2, name, 5, "text", 0))
+	end
+	local mixed = { 1, 2.5, true, "x", { 5 } }
+	check.equal("a list", bson.decode(bson.encode { list = mixed }).list, mixed)
+	local many = {}
+	for i = 1, 100 do
+		many["key" .. i] = i % 3 == 0 and { deep = i } or i % 3 == 1 and i or tostring(i)
+	end
+	many.key50 = nil
+	check.equal("a dictionary", bson.decode(bson.encode(many)), many)
+	check.fails("a number among names", "can't be number", bson.encode, { a = 1, [7.5] = 2 })
+	check.equal("a metatable of no concern", bson.decode(bson.encode(setmetatable({ a = 1 }, {}))), { a = 1 })
+end
+
 check.main(function()
+	names_of_all_lengths()
 	code_of_the_program()
 	finalizers_that_encode()
 	nothing_is_smuggled()

@@ -65,8 +65,8 @@ local function connects_have_deadlines()
 	check.equal("a host that does not answer", { pcall(redis.connect, conf) }, { false, LOST })
 	socket.close(full)
 	check.fails("no number", "connect_timeout_ms = soon: a number of milliseconds", redis.connect, { host = "127.0.0.1", port = port, connect_timeout_ms = "soon" })
-	check.fails("no tls by mistake", "redis: tls is not available", redis.connect, { host = "127.0.0.1", port = port, tls = true })
-	check.fails("nor here", "mysql: tls is not available", mysql.connect, { host = "127.0.0.1", port = port, tls = {} })
+	check.fails("no tls by mistake", "tls: no option is called cert_file", redis.connect, { host = "127.0.0.1", port = port, tls = { cert_file = "x" } })
+	check.fails("nor here", "tls = 1: true or a table", mysql.connect, { host = "127.0.0.1", port = port, tls = 1 })
 	socket.close(listener)
 end
 

@@ -80,7 +80,7 @@ local function several_connections()
 	client:disconnect()
 	check.fails("after the end", "attempt to index a boolean value", client.runCommand, client, "ping")
 	check.fails("no connection at all", "pool = 0", mongo.client, { host = "127.0.0.1", port = port, pool = 0 })
-	check.fails("tls", "tls is not available", mongo.client, { host = "127.0.0.1", port = port, tls = true })
+	check.fails("tls", "tls = 1: true or a table", mongo.client, { host = "127.0.0.1", port = port, tls = 1 })
 end
 
 local function slow_commands()

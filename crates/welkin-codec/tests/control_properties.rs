@@ -5,7 +5,7 @@ mod support;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use welkin_codec::control::{Answer, Online, Queue, Sockets, Status, Stuck};
+use welkin_codec::control::{Answer, Online, Queue, Sockets, Status, Stuck, Totals};
 
 fn status() -> impl Strategy<Value = Status> {
     let texts = vec(".*", 12);
@@ -39,6 +39,13 @@ fn status() -> impl Strategy<Value = Status> {
                 closing: n[11],
                 udp: n[0],
             },
+            totals: Totals {
+                messages: n[1],
+                rx: n[2],
+                tx: n[3],
+                errors: n[4],
+            },
+            console: flags.0.then_some(n[5] as u16),
             queue: flags.0.then(|| Queue {
                 service: text(6),
                 name: text(7),

@@ -23,6 +23,7 @@ fn main() {
     let include = out.join("include");
     copy_source(&locate::lua_source(&out, LUA_FOLDER), &source);
     edits::apply(&source);
+    fs::copy("build/values.c", source.join("values.c")).expect("cannot copy build/values.c");
     copy_headers(&source, &include);
     compile(&source);
     println!("cargo:include={}", include.display());

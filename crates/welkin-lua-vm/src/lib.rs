@@ -5,11 +5,18 @@
 //! [`ffi`]: use that name and the two cannot come apart. C modules are compiled with the headers
 //! whose folder a build script of a direct dependent finds in `DEP_WELKIN_LUA_INCLUDE`.
 //!
-//! The edits and their reasons are in `build/edits.rs`.
+//! The edits and their reasons are in `build/edits.rs`; functions of ours that need Lua's own headers in
+//! `build/values.c`.
+
+mod values;
 
 use std::ffi::{c_int, c_void};
 
 pub use mlua_sys as ffi;
+pub use values::{
+    Kind, Value, welkin_entry, welkin_field, welkin_item, welkin_store, welkin_storeitem,
+    welkin_storenamed,
+};
 
 unsafe extern "C-unwind" {
     /// How many results the caller of the running C function wants; -1: all. Raises nothing.

@@ -174,3 +174,83 @@ fn a_lazy_table_is_filled_when_a_program_could_see_that_it_is_not() {
         "a traceback looks at what is there"
     );
 }
+
+/// Leaves the value of `code` on the stack, as the only one.
+fn value_of(lua: &Lua, code: &CStr) {
+    // SAFETY: as in `eval`.
+    unsafe {
+        let code = ffi::luaL_loadstring(lua.0, code.as_ptr());
+        assert_eq!(code, ffi::LUA_OK);
+        assert_eq!(ffi::lua_pcall(lua.0, 0, 1, 0), ffi::LUA_OK);
+    }
+}
+
+#[test]
+fn every_entry_of_a_table_is_met_once() {
+    let lua = Lua::new();
+    value_of(
+        &lua,
+        c"local t = {1, 2.5, false, nil, 'text', {}} for i = 1, 20 do t['k' .. i] = i end t.k7 = nil return t",
+    );
+    let (mut key, mut value, mut place) = (crate::Value::NIL, crate::Value::NIL, 0);
+    let mut kinds = Vec::new();
+    loop {
+        // SAFETY: a table at index 1; what is pushed is popped.
+        place = unsafe { crate::welkin_entry(lua.0, 1, place, &raw mut key, &raw mut value) };
+        if place == 0 {
+            break;
+        }
+        if value.kind == crate::Kind::Other {
+            assert_eq!(value.lua_type, ffi::LUA_TTABLE);
+            // SAFETY: it was pushed.
+            unsafe { ffi::lua_settop(lua.0, 1) };
+        }
+        kinds.push((key.kind, value.kind));
+    }
+    use crate::Kind::{False, Float, Integer, Other, Text};
+    let list: Vec<_> = kinds.iter().filter(|(key, _)| *key == Integer).collect();
+    let wanted = [Integer, Float, False, Text, Other].map(|kind| (Integer, kind));
+    assert_eq!(list, wanted.iter().collect::<Vec<_>>());
+    let names = kinds.iter().filter(|kinds| **kinds == (Text, Integer));
+    assert_eq!(names.count(), 19);
+}
+
+#[test]
+fn values_are_stored_and_found_with_and_without_metamethods() {
+    let lua = Lua::new();
+    value_of(&lua, c"return {'a', 'b', 'c'}");
+    value_of(&lua, c"return setmetatable({}, {__index = function(_, k) return k == 'b' and 'of b' or nil end})");
+    let stored = [crate::Value::text(b"text"), crate::Value::integer(-7)];
+    let on_stack = crate::Value::OTHER;
+    let mut value = crate::Value::NIL;
+    let text = |value: &crate::Value| {
+        assert_eq!(value.kind, crate::Kind::Text);
+        // SAFETY: described just now, of a string that is on the stack or in the table.
+        unsafe { std::slice::from_raw_parts(value.bits as *const u8, value.len) }
+    };
+    // SAFETY: tables at 1 and 2; what is pushed is popped.
+    unsafe {
+        crate::welkin_store(lua.0, 2, c"a".as_ptr(), 1, &raw const stored[0]);
+        crate::welkin_storeitem(lua.0, 2, 3, &raw const stored[1]);
+        crate::welkin_storenamed(lua.0, 2, 1, 1, &raw const stored[0]);
+        ffi::lua_createtable(lua.0, 0, 0);
+        crate::welkin_store(lua.0, 2, c"d".as_ptr(), 1, &raw const on_stack);
+        assert_eq!(ffi::lua_gettop(lua.0), 2);
+        assert_eq!(ffi::lua_getfield(lua.0, 2, c"d".as_ptr()), ffi::LUA_TTABLE);
+        ffi::lua_settop(lua.0, 2);
+        assert_eq!(crate::welkin_field(lua.0, 1, 1, 2, &raw mut value), 0);
+        assert_eq!(text(&value), b"text");
+        assert_eq!(crate::welkin_field(lua.0, 1, 2, 2, &raw mut value), 1);
+        assert_eq!(text(&value), b"of b");
+        assert_eq!(crate::welkin_field(lua.0, 1, 3, 2, &raw mut value), 1);
+        assert_eq!(value.kind, crate::Kind::Nil);
+        ffi::lua_settop(lua.0, 2);
+        crate::welkin_item(lua.0, 2, 3, &raw mut value);
+        assert_eq!(
+            (value.kind, value.bits.cast_signed()),
+            (crate::Kind::Integer, -7)
+        );
+        crate::welkin_item(lua.0, 2, 4, &raw mut value);
+        assert_eq!(value.kind, crate::Kind::Nil);
+    }
+}

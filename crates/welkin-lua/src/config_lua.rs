@@ -108,6 +108,36 @@ pub fn load_config(path: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, ConfigErro
     }
 }
 
+/// The node table in the file of the config key `cluster`: name to `host:port`, `None` where it has
+/// something else (`false`: the node is down). Options, whose names begin with `__`, are left out.
+///
+/// As `clusterd` reads it: text only, an empty environment, nothing replaced.
+pub fn load_nodes(path: &Path) -> Result<BTreeMap<String, Option<String>>, ConfigError> {
+    let name = path.as_os_str().as_bytes();
+    let text = read(name, None)?;
+    let state = State::new();
+    let l = state.0;
+    let mut nodes = BTreeMap::new();
+    // SAFETY: as in `load_config`; the walk is that of `collect`.
+    unsafe {
+        ffi::lua_createtable(l, 0, 0);
+        ffi::lua_setfield(l, ffi::LUA_REGISTRYINDEX, ENVIRONMENT.as_ptr());
+        run_text(l, &text, name).map_err(|()| ConfigError::Lua(text_at(l, -1)))?;
+        ffi::lua_getfield(l, ffi::LUA_REGISTRYINDEX, ENVIRONMENT.as_ptr());
+        ffi::lua_pushnil(l);
+        while ffi::lua_next(l, -2) != 0 {
+            let is_text = ffi::lua_type(l, -1) == ffi::LUA_TSTRING;
+            let address = is_text.then(|| text_at(l, -1));
+            ffi::lua_pop(l, 1);
+            if ffi::lua_type(l, -1) == ffi::LUA_TSTRING {
+                nodes.insert(text_at(l, -1), address);
+            }
+        }
+    }
+    nodes.retain(|name, _| !name.starts_with("__"));
+    Ok(nodes)
+}
+
 /// Owns the state, so that every way out closes it.
 struct State(*mut ffi::lua_State);
 

@@ -531,6 +531,7 @@ impl VmPtr {
 
     /// Adds an error to those of this message.
     pub fn note_error(mut self, text: &[u8]) {
+        self.shared.options.hooks.count_error();
         if !self.errors.is_empty() {
             self.errors.push(b'\n');
         }

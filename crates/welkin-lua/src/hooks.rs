@@ -10,7 +10,7 @@
 //! for one thing at most once at a time, so tickets are bounded likewise.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
@@ -55,6 +55,8 @@ pub struct Hooks {
     ready: AtomicBool,
     draining: AtomicBool,
     start_failed: AtomicBool,
+    /// Errors of programs in messages, since the start.
+    errors: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -267,6 +269,16 @@ impl Hooks {
     /// What `welkin.draining()` says.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// A message ended with an error of the program.
+    pub fn count_error(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many did.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
     }
 
     /// The node's start service did not start.

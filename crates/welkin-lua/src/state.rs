@@ -13,6 +13,7 @@ use std::ffi::{CStr, c_int, c_void};
 
 use mlua_sys as ffi;
 pub use mlua_sys::lua_State;
+use welkin_lua_vm::{self as vm, Kind, Value};
 
 /// A thread (main or coroutine) of one VM.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -255,6 +256,73 @@ impl State {
         unsafe { ffi::lua_getglobal(self.0, name.as_ptr()) }
     }
 
+    /// Completes a table that is filled on first use; may run Lua code if it has a metatable.
+    pub fn fill(self, index: c_int) {
+        // SAFETY: as `forward!`.
+        unsafe { vm::welkin_fill(self.0, index) };
+    }
+
+    /// The entry of the table at `index` at `place` or behind it, without metamethods; gives the place to
+    /// go on from, 0 at the end. A value of kind `Other` is pushed. Texts stay while no Lua code runs and
+    /// nothing is made.
+    #[inline]
+    pub fn entry(self, index: c_int, place: u32, key: &mut Value, value: &mut Value) -> u32 {
+        // SAFETY: as `forward!`; both outlive the call.
+        unsafe { vm::welkin_entry(self.0, index, place, key, value) }
+    }
+
+    /// `t[n]` without metamethods, as [`State::entry`].
+    #[inline]
+    pub fn item(self, index: c_int, n: i64, value: &mut Value) {
+        // SAFETY: as above.
+        unsafe { vm::welkin_item(self.0, index, n, value) }
+    }
+
+    /// `t[k]` with metamethods, of any value at `index`, where `k` is the string at `n` of the table at
+    /// `names`; whether the value was pushed too.
+    #[inline]
+    pub fn field(self, names: c_int, n: i64, index: c_int, value: &mut Value) -> bool {
+        // SAFETY: as above.
+        unsafe { vm::welkin_field(self.0, names, n, index, value) != 0 }
+    }
+
+    /// Pushes a described value, which is not of kind `Other`.
+    pub fn push_described(self, value: &Value) {
+        match value.kind {
+            Kind::Integer => self.push_int(value.bits.cast_signed()),
+            Kind::Float => self.push_num(f64::from_bits(value.bits)),
+            Kind::False => self.push_bool(false),
+            Kind::True => self.push_bool(true),
+            // SAFETY: the pointer and the length are those of a text, which Lua copies.
+            Kind::Text => self.push_bytes(unsafe {
+                std::slice::from_raw_parts(value.bits as *const u8, value.len)
+            }),
+            Kind::Nil | Kind::Other => self.push_nil(),
+        }
+    }
+
+    /// `t[key] = value` without metamethods, for the table at `index`. A value of kind `Other` is on top
+    /// and popped.
+    #[inline]
+    pub fn store(self, index: c_int, key: &[u8], value: &Value) {
+        // SAFETY: as above; the pointer and the length describe `key`, which Lua copies.
+        unsafe { vm::welkin_store(self.0, index, key.as_ptr().cast(), key.len(), value) }
+    }
+
+    /// `t[names[n]] = value`, as [`State::store`]; the name is a string.
+    #[inline]
+    pub fn store_named(self, index: c_int, names: c_int, n: i64, value: &Value) {
+        // SAFETY: as above.
+        unsafe { vm::welkin_storenamed(self.0, index, names, n, value) }
+    }
+
+    /// `t[n] = value`, as [`State::store`].
+    #[inline]
+    pub fn store_item(self, index: c_int, n: i64, value: &Value) {
+        // SAFETY: as above.
+        unsafe { vm::welkin_storeitem(self.0, index, n, value) }
+    }
+
     /// The integer at `index`, when it is one or converts to one (as Lua's own functions accept it).
     #[inline]
     pub fn to_int(self, index: c_int) -> Option<i64> {
@@ -360,12 +428,15 @@ impl State {
 
     /// Name of the type of the value at `index`.
     pub fn type_name(self, index: c_int) -> &'static str {
-        // SAFETY: the names are static texts of ASCII.
-        unsafe {
-            CStr::from_ptr(ffi::lua_typename(self.0, self.type_of(index)))
-                .to_str()
-                .unwrap_or("value")
-        }
+        self.name_of_type(self.type_of(index))
+    }
+
+    /// Name of a type by Lua's number for it.
+    pub fn name_of_type(self, tag: c_int) -> &'static str {
+        // SAFETY: the names are static texts of ASCII; the number is one that Lua has given.
+        unsafe { CStr::from_ptr(ffi::lua_typename(self.0, tag)) }
+            .to_str()
+            .unwrap_or("value")
     }
 
     /// A new coroutine, pushed and given.

@@ -2,12 +2,23 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use welkin_runtime::Address;
 
 use crate::address;
 use crate::net::Net;
 use crate::socket::{Body, State};
+
+/// Bytes of all sockets of the process, also of those that are gone: a process has one node.
+pub(crate) static RECEIVED: AtomicU64 = AtomicU64::new(0);
+pub(crate) static SENT: AtomicU64 = AtomicU64::new(0);
+
+/// What all sockets have received and sent since the start, in bytes.
+pub fn traffic() -> (u64, u64) {
+    let read = |total: &AtomicU64| total.load(Ordering::Relaxed);
+    (read(&RECEIVED), read(&SENT))
+}
 
 /// What a row is about.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]

@@ -40,6 +40,6 @@ mod table;
 mod udp;
 
 pub use error::NetError;
-pub use info::{SocketInfo, SocketKind};
+pub use info::{SocketInfo, SocketKind, traffic};
 pub use net::Net;
 pub use outbox::Priority;

@@ -1,6 +1,7 @@
 //! One socket: its number, and behind its lock everything that changes.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::Ordering;
 use std::vec;
 
 use parking_lot::Mutex;
@@ -8,6 +9,7 @@ use welkin_runtime::{Address, Node};
 
 use crate::bound::Bound;
 use crate::event;
+use crate::info;
 use crate::outbox::Outbox;
 
 #[derive(Debug)]
@@ -137,12 +139,14 @@ impl State {
 
     /// Counts what was read.
     pub fn count_read(&mut self, node: &Node, bytes: usize) {
+        info::RECEIVED.fetch_add(bytes as u64, Ordering::Relaxed);
         self.read_bytes += bytes as u64;
         self.read_time = node.now();
     }
 
     /// Counts what was written.
     pub fn count_written(&mut self, node: &Node, bytes: usize) {
+        info::SENT.fetch_add(bytes as u64, Ordering::Relaxed);
         self.written_bytes += bytes as u64;
         self.write_time = node.now();
     }

@@ -21,6 +21,7 @@ use crate::crash;
 use crate::daemon::{self, Daemon, Role};
 use crate::dump::Dumps;
 use crate::failure::{FAILED, Failure};
+use crate::fleet::FleetModule;
 use crate::gate::GateModule;
 use crate::logger::{LoggerModule, Writers};
 use crate::os;
@@ -107,6 +108,8 @@ fn start(
     let (writers, hooks) = (Arc::new(Writers::default()), Arc::new(Hooks::default()));
     register_modules(&node, config, &net, &writers, &hooks);
     let control = Control::new(&node, &net, &hooks, &writers, config);
+    let fleet = FleetModule::new(config.fleet.clone(), &control);
+    node.register_module("fleet", Arc::new(fleet));
     signals::handle(&node, &control)
         .map_err(|error| Failure::new(FAILED, format_args!("cannot handle signals: {error}")))?;
     launch_logger(&node, config, &writers)?;

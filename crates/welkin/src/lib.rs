@@ -15,6 +15,7 @@ mod crash;
 mod daemon;
 mod dump;
 mod failure;
+mod fleet;
 mod gate;
 pub mod logger;
 pub mod os;

@@ -164,6 +164,11 @@ fn check_says_whether_a_config_is_right() {
     let (status, _, err) = output(folder.path(), &["check", "odd"]);
     assert_eq!(status, 0);
     assert!(err.contains("welkin_admin has no effect"), "{err}");
+    folder.file("script.lua", "#!/usr/bin/env lua\nreturn 1");
+    folder.file("broken.lua", "local x =\n= 1");
+    let (status, _, err) = output(folder.path(), &["check", "right"]);
+    assert_eq!(status, 1);
+    assert!(err.starts_with("welkin: ./broken.lua:2: "), "{err}");
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn kv_keeps_values_for_all_clients() {
         "the connection is closed"
     );
     kv_by_packages(&mut node);
+    kv_by_sproto(&mut node);
 }
 
 fn send_package(stream: &mut TcpStream, text: &str) {
@@ -94,12 +95,16 @@ fn send_package(stream: &mut TcpStream, text: &str) {
         .unwrap();
 }
 
-fn read_package(stream: &mut TcpStream) -> Option<String> {
+fn read_package_bytes(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut length = [0; 2];
     stream.read_exact(&mut length).ok()?;
-    let mut text = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut text).ok()?;
-    Some(String::from_utf8(text).unwrap())
+    let mut bytes = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn read_package(stream: &mut TcpStream) -> Option<String> {
+    read_package_bytes(stream).map(|bytes| String::from_utf8(bytes).unwrap())
 }
 
 /// The other way into the same store: with packages, by a client of its own; one that is silent is cut
@@ -130,6 +135,24 @@ fn kv_by_packages(node: &mut Node) {
     assert_eq!(answers, ["= red"]);
     assert!(beats > 1, "{beats} heartbeats");
     node.wait_for("no sign of life from connection");
+}
+
+/// The third way, with requests in both directions; what is no message ends the connection.
+fn kv_by_sproto(node: &mut Node) {
+    let address = "127.0.0.1:7004";
+    let arguments = ["lua", "examples/kv/sproto_client.lua", address];
+    let commands = [
+        "get", "color", "set", "color", "green", "get", "color", "get", "nothing",
+    ];
+    let (status, out, err) = output(&root(), &[&arguments[..], &commands].concat());
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    assert_eq!(out, "= red\nOK\n= green\nNONE\n");
+    let mut stranger = TcpStream::connect(address).unwrap();
+    let limit = Some(Duration::from_secs(PATIENCE_S));
+    stranger.set_read_timeout(limit).unwrap();
+    send_package(&mut stranger, "this is no message");
+    while read_package_bytes(&mut stranger).is_some() {}
+    node.wait_for("sends what is no message");
 }
 
 #[test]

@@ -178,6 +178,7 @@ local function new_channel(self, conf, backup)
 		nodelay = true,
 		overload = conf.overload,
 		connect_timeout_ms = limits.connect_timeout_ms(conf),
+		tls = limits.tls(conf),
 	}
 	limits.install(channel, conf, describe)
 	command.count_requests(channel)
@@ -215,12 +216,12 @@ end
 ---@field query_timeout_ms integer|nil    none
 ---@field slow_ms integer|nil   commands that take longer are logged
 ---@field pool integer|nil      connections at most, 1
+---@field tls boolean|welkin.tls.Options|nil
 
 ---Connects and logs in; raises `socketchannel.error` when that fails.
 ---@param conf skynet.db.mongo.Config
 ---@return skynet.db.mongo.Client
 function mongo.client(conf)
-	limits.refuse_tls("mongo", conf)
 	local first = conf.rs and conf.rs[1] or conf
 	-- No field may be nil: those that are missing are databases.
 	local self = {

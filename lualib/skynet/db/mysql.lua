@@ -5,8 +5,6 @@
 -- statement that was prepared on a connection that is gone answers error 1243 without asking the server, where its
 -- number may be another statement's by now.
 
-local skynet = require "skynet"
-local socket = require "skynet.socket"
 local socketchannel = require "skynet.socketchannel"
 local native = require "welkin.mysql"
 local charsets = require "welkin.db.mysql_charsets"
@@ -46,7 +44,7 @@ local home = setmetatable({}, { __mode = "k" })
 -- answer to it.
 local function check_fresh(so, reader)
 	so.fresh = nil
-	if unread(reader) > 0 or socket.unread(so[1]) > 0 then
+	if unread(reader) > 0 or so:unread() > 0 then
 		error(string.format("mysql: the server sent an answer that nobody asked for (%s)", so[1]))
 	end
 end
@@ -131,28 +129,22 @@ end
 -- Login
 
 local CONNECT_FLAGS = 260047
+local SSL = 0x800
 local PLUGIN_AUTH = 0x80000
 
-local function token_of(plugin, password, scramble)
-	local token = native.token(plugin, password, scramble)
+-- Bytes of a scramble, where they are not 20. A login cannot begin with such a way: there is room for 20 in the greeting.
+local SCRAMBLE_BYTES = { client_ed25519 = 32 }
+
+local function token_of(plugin, password, data)
+	local token = native.token(plugin, password, data:sub(1, SCRAMBLE_BYTES[plugin] or 20))
 	if token == nil then
 		error(string.format("the server asks for authentication by %s, which is not supported", plugin), 0)
 	end
 	return token
 end
 
-local function login_packet(opts, capabilities, plugin, scramble)
-	local password = tostring(opts.password or "")
-	local flags, named = CONNECT_FLAGS, ""
-	local token = native.token("mysql_native_password", password, scramble)
-	if capabilities & PLUGIN_AUTH ~= 0 then
-		-- A plugin that is not known is answered as if it were the oldest; the server then says which it wants.
-		token = native.token(plugin, password, scramble)
-		if token == nil then
-			plugin, token = "mysql_native_password", native.token("mysql_native_password", password, scramble)
-		end
-		flags, named = flags | PLUGIN_AUTH, plugin .. "\0"
-	end
+-- What a login packet begins with, and all that is said in the clear of one that goes on encrypted.
+local function login_head(opts, flags)
 	local charset = 0
 	if opts.charset then
 		charset = charsets[opts.charset]
@@ -160,8 +152,22 @@ local function login_packet(opts, capabilities, plugin, scramble)
 			error(string.format("charset '%s' is not supported", tostring(opts.charset)), 0)
 		end
 	end
-	return pack("<I4I4Bc23zs1z", flags, opts.max_packet_size or PACKET_BYTES_MAX, charset, "",
-		tostring(opts.user or ""), token, tostring(opts.database or "")) .. named
+	return pack("<I4I4Bc23", flags, opts.max_packet_size or PACKET_BYTES_MAX, charset, "")
+end
+
+local function login_packet(opts, flags, plugin, scramble)
+	local password = tostring(opts.password or "")
+	local named = ""
+	local token = native.token("mysql_native_password", password, scramble)
+	if flags & PLUGIN_AUTH ~= 0 then
+		-- A plugin that is not known is answered as if it were the oldest; the server then says which it wants.
+		if SCRAMBLE_BYTES[plugin] or not native.token(plugin, password, scramble) then
+			plugin = "mysql_native_password"
+		end
+		token, named = native.token(plugin, password, scramble), plugin .. "\0"
+	end
+	local names = pack("<zs1z", tostring(opts.user or ""), token, tostring(opts.database or ""))
+	return login_head(opts, flags) .. names .. named
 end
 
 local function refused(body)
@@ -171,10 +177,26 @@ local function refused(body)
 	end
 end
 
+local function next_in_login(so, body)
+	return pack("<I3B", #body, (so.sequence + 1) & 0xff) .. body
+end
+
 -- One step of a login: sends `body` and reads the answer.
 local function exchange(channel, so, body)
-	local packet = pack("<I3B", #body, (so.sequence + 1) & 0xff) .. body
-	return channel:request(packet, function() return true, read_packet(so) end)
+	return channel:request(next_in_login(so, body), function() return true, read_packet(so) end)
+end
+
+-- Nothing that matters has been said yet, and nothing is if the server cannot go on in secret.
+local function begin_tls(opts, channel, so, flags, capabilities)
+	if capabilities & SSL == 0 then
+		error(string.format("%s:%s offers no TLS", channel.host, channel.port), 0)
+	elseif unread(so.reader) > 0 then
+		-- It would be taken for what the server says under its certificate.
+		error("the server has sent more than its greeting", 0)
+	end
+	channel:request(next_in_login(so, login_head(opts, flags)))
+	so.sequence = so.sequence + 1
+	channel:secure()
 end
 
 -- What the server sends while it is not convinced: its first byte is 1.
@@ -187,10 +209,13 @@ local function convince(channel, so, opts, plugin, scramble, body)
 		-- It remembers the password, and says so at once.
 		return channel:response(function() return true, read_packet(so) end)
 	elseif what == 4 then
-		-- It wants the password itself, which only its public key makes safe to send.
+		-- It wants the password itself, which only TLS or its public key makes safe to send.
+		if so.tls then
+			return exchange(channel, so, tostring(opts.password or "") .. "\0")
+		end
 		local key = exchange(channel, so, "\2")
 		refused(key)
-		return exchange(channel, so, native.encrypt_password(tostring(opts.password or ""), scramble, key:sub(2)))
+		return exchange(channel, so, native.encrypt_password(tostring(opts.password or ""), scramble:sub(1, 20), key:sub(2)))
 	end
 	error("unexpected data in an authentication by caching_sha2_password", 0)
 end
@@ -204,7 +229,12 @@ local function login(self, opts, channel)
 	refused(greeting)
 	local version, scramble, capabilities, plugin = native.greeting(greeting)
 	self.version = version
-	local body = login_packet(opts, capabilities, plugin, scramble)
+	local flags = CONNECT_FLAGS | (capabilities & PLUGIN_AUTH)
+	if opts.tls then
+		flags = flags | SSL
+		begin_tls(opts, channel, so, flags, capabilities)
+	end
+	local body = login_packet(opts, flags, plugin, scramble)
 	so.fresh = nil
 	local answer = exchange(channel, so, body)
 	if plugin == "" or capabilities & PLUGIN_AUTH == 0 then
@@ -218,9 +248,7 @@ local function login(self, opts, channel)
 			if #answer == 1 then
 				error("old pre-4.1 authentication protocol not supported", 0)
 			end
-			local data
-			plugin, data = answer:match("^([^\0]*)\0?(.*)$", 2)
-			scramble = data:sub(1, 20)
+			plugin, scramble = answer:match("^([^\0]*)\0?(.*)$", 2)
 			answer = exchange(channel, so, token_of(plugin, tostring(opts.password or ""), scramble))
 		elseif kind == nil then
 			error("the server ends the login with an empty packet", 0)
@@ -275,9 +303,9 @@ end
 ---@field query_timeout_ms integer|nil    none
 ---@field slow_ms integer|nil         queries that take longer are logged
 ---@field pool integer|nil            connections; then the object has `with`
+---@field tls boolean|welkin.tls.Options|nil
 
 local function connect(opts)
-	limits.refuse_tls("mysql", opts)
 	local self = setmetatable({ compact = opts.compact_arrays and true or false }, meta)
 	self.read_text = result_reader(self, false)
 	self.read_binary = result_reader(self, true)
@@ -287,6 +315,8 @@ local function connect(opts)
 		auth = auth(self, opts),
 		overload = opts.overload,
 		connect_timeout_ms = limits.connect_timeout_ms(opts),
+		tls = limits.tls(opts),
+		starts_tls = true,
 	}
 	self.channel = channel
 	limits.install(channel, opts, describe)

@@ -5,7 +5,6 @@
 -- and no answer has used is kept beside its socket, so it ends with it.
 
 local skynet = require "skynet"
-local socket = require "skynet.socket"
 local socketchannel = require "skynet.socketchannel"
 local resp = require "welkin.resp"
 local limits = require "welkin.db.limits"
@@ -24,7 +23,7 @@ local redis = {}
 -- answer to it.
 local function check_fresh(so, reader)
 	so.fresh = nil
-	if unread(reader) > 0 or socket.unread(so[1]) > 0 then
+	if unread(reader) > 0 or so:unread() > 0 then
 		error(string.format("redis: the server sent an answer that nobody asked for (%s)", so[1]))
 	end
 end
@@ -69,7 +68,6 @@ local function login(conf)
 end
 
 local function new_channel(conf, auth, overload)
-	limits.refuse_tls("redis", conf)
 	return socketchannel.channel {
 		host = conf.host,
 		port = conf.port or DEFAULT_PORT,
@@ -78,6 +76,7 @@ local function new_channel(conf, auth, overload)
 		gather = true,
 		overload = overload,
 		connect_timeout_ms = limits.connect_timeout_ms(conf),
+		tls = limits.tls(conf),
 	}
 end
 
@@ -184,6 +183,7 @@ end
 ---@field query_timeout_ms integer|nil    none
 ---@field slow_ms integer|nil   commands that take longer are logged
 ---@field pool integer|nil      connections; then the object has `with`
+---@field tls boolean|welkin.tls.Options|nil
 
 local function connect(conf)
 	local channel = new_channel(conf, login(conf), conf.overload)

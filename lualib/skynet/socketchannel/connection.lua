@@ -20,6 +20,7 @@ local LOST = setmetatable({}, { __tostring = function() return "[Error: socket]"
 ---@field so table            what response functions read from; `so[1]` is the id, `so.fresh` is set when a request
 ---  was sent while nobody waited: what has been received before that is no answer to it
 ---@field gathered string[]|nil  requests that go out when the coroutines of this turn wait
+---@field tls welkin.tls.Stream|nil  what is sent goes through it; `so` then reads from it
 ---@field lost fun(conn: skynet.socketchannel.Connection)  called as it ends
 ---@field failed any          why it ended; then nobody waits any more
 ---@field detached boolean|nil  the channel has turned to a new one, waiters still read what has come

@@ -1,4 +1,4 @@
--- Deadlines, and a log of what is slow, for all drivers that talk over a `skynet.socketchannel`.
+-- Deadlines, TLS, and a log of what is slow, for all drivers that talk over a `skynet.socketchannel`.
 --
 -- A request that takes too long ends with its connection: nobody could tell the answers on it apart any more, and a
 -- server that is stuck would hold all that come behind. Who waits beside it gets `socketchannel.error`, and the next
@@ -28,12 +28,12 @@ function limits.connect_timeout_ms(conf)
 	return positive(conf, "connect_timeout_ms", CONNECT_TIMEOUT_MS)
 end
 
----A connection that shall be secret is not made in the clear.
----@param name string
----@param conf table
-function limits.refuse_tls(name, conf)
+---What a channel needs to be secret, if it shall be.
+---@param conf table  `tls`: true, or options
+---@return welkin.tls.Client|nil
+function limits.tls(conf)
 	if conf.tls then
-		error(string.format("%s: tls is not available yet; leave it out only if the network is trusted", name), 0)
+		return require "welkin.tls".client(conf.tls)
 	end
 end
 

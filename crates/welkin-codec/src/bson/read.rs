@@ -68,7 +68,7 @@ impl<'a> Document<'a> {
     }
 
     /// The next element; `None` behind the last one.
-    #[inline]
+    #[inline(always)] // as `take_value`
     #[allow(clippy::should_implement_trait)] // an iterator would have to be told to stop after an error
     pub fn next(&mut self) -> Result<Option<Element<'a>>, BsonError> {
         let Some((kind, rest)) = self.rest.split_first() else {

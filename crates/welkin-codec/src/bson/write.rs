@@ -15,6 +15,14 @@ pub trait Sink {
     fn written(&self) -> usize;
     /// Overwrites four bytes that were appended before.
     fn overwrite(&mut self, at: usize, bytes: [u8; 4]);
+    /// Appends what an element begins with: its kind, its name and a zero, and the start of its value.
+    #[inline]
+    fn extend_field<const N: usize>(&mut self, kind: u8, name: &[u8], head: [u8; N]) {
+        self.extend(&[kind]);
+        self.extend(name);
+        self.extend(&[0]);
+        self.extend(&head);
+    }
 }
 
 impl Sink for Vec<u8> {
@@ -73,8 +81,7 @@ impl<'s, S: Sink> Writer<'s, S> {
     /// Whether `name` can be the name of a field.
     #[inline]
     pub fn check_name(name: &[u8]) -> Result<(), WriteError> {
-        // Printable and no zero byte, as nearly all names are, is seen in one pass.
-        if name.iter().all(|byte| (1..0x80).contains(byte)) {
+        if is_plain(name) {
             return Ok(());
         }
         if !utf8::is_text(name) {
@@ -88,16 +95,13 @@ impl<'s, S: Sink> Writer<'s, S> {
 
     /// What an element begins with: its kind, its name, and its value or the start of it.
     #[inline]
-    fn field(&mut self, kind: u8, name: &[u8], head: &[u8]) {
-        self.sink.extend(&[kind]);
-        self.sink.extend(name);
-        self.sink.extend(&[0]);
-        self.sink.extend(head);
+    fn field<const N: usize>(&mut self, kind: u8, name: &[u8], head: [u8; N]) {
+        self.sink.extend_field(kind, name, head);
     }
 
     #[inline]
     fn name(&mut self, kind: u8, name: &[u8]) {
-        self.field(kind, name, &[]);
+        self.field(kind, name, []);
     }
 
     /// Begins a document; the result is for [`Writer::end`].
@@ -143,7 +147,7 @@ impl<'s, S: Sink> Writer<'s, S> {
     pub fn integer(&mut self, name: &[u8], value: i64) {
         match i32::try_from(value) {
             Ok(value) => {
-                self.field(kind::INT32, name, &value.to_le_bytes());
+                self.field(kind::INT32, name, value.to_le_bytes());
             }
             Err(_) => self.int64(name, value),
         }
@@ -151,19 +155,19 @@ impl<'s, S: Sink> Writer<'s, S> {
 
     /// An integer of 64 bits.
     pub fn int64(&mut self, name: &[u8], value: i64) {
-        self.field(kind::INT64, name, &value.to_le_bytes());
+        self.field(kind::INT64, name, value.to_le_bytes());
     }
 
     /// A float.
     #[inline]
     pub fn double(&mut self, name: &[u8], value: f64) {
-        self.field(kind::DOUBLE, name, &value.to_le_bytes());
+        self.field(kind::DOUBLE, name, value.to_le_bytes());
     }
 
     /// A boolean.
     #[inline]
     pub fn boolean(&mut self, name: &[u8], value: bool) {
-        self.field(kind::BOOLEAN, name, &[value.into()]);
+        self.field(kind::BOOLEAN, name, [value.into()]);
     }
 
     /// A text, in which zero bytes are allowed.
@@ -176,7 +180,7 @@ impl<'s, S: Sink> Writer<'s, S> {
             return Err(WriteError::TooLong);
         }
         let len = text.len() as u32 + 1;
-        self.field(kind::STRING, name, &len.to_le_bytes());
+        self.field(kind::STRING, name, len.to_le_bytes());
         self.sink.extend(text);
         self.sink.extend(&[0]);
         Ok(())
@@ -222,6 +226,21 @@ impl<'s, S: Sink> Writer<'s, S> {
         }
         Ok(())
     }
+}
+
+/// ASCII without zero bytes, as nearly all names are; eight at a time.
+#[inline]
+fn is_plain(name: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // Of a byte that is zero the subtraction sets the high bit. It may set that of the next byte too,
+    // which then counts as a strange one in vain.
+    let is_strange = |word: u64| (word | word.wrapping_sub(ONES)) & HIGH != 0;
+    let (words, rest) = name.as_chunks::<8>();
+    let strange = words
+        .iter()
+        .any(|word| is_strange(u64::from_le_bytes(*word)));
+    !strange && rest.iter().all(|byte| (1..0x80).contains(byte))
 }
 
 /// Milliseconds of a date in seconds, which count as unsigned: skynet's dates end in 2106 and have none

@@ -8,6 +8,7 @@
 //! {"ask":"drain"}               not ready any more, drain hooks run, the node goes on
 //! {"ask":"drain","off":true}    ready again
 //! {"ask":"stop"}                as SIGTERM: drains and ends, or ends at once where nothing drains
+//! {"ask":"online","hook":"gate.online"}   players, as that command of that service says
 //! ```
 //!
 //! A request may hold `"id"` (a whole number), which comes back with its answers. Fields that are not
@@ -19,6 +20,7 @@
 //! {"answer":"drain","ok":true,"draining":..,"unfinished":[..]}
 //! {"answer":"stop","ok":true,"pid":..,"drains":..,"exit_ms":..}
 //! {"answer":"end","ok":true,"status":..,"unfinished":[..]} after `stop` with `drains`, last line
+//! {"answer":"online","ok":true,"online":..,"parts":{..},"error":".."}
 //! {"answer":"refused","ok":false,"error":".."}             what is wrong with the request
 //! ```
 //!
@@ -29,10 +31,12 @@
 mod lines;
 mod status;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 pub use lines::{Lines, TooLong};
-pub use status::{Online, Queue, Sockets, Status, Stuck};
+pub use status::{Online, Queue, Sockets, Status, Stuck, Totals};
 
 /// Longest line of a request, in bytes.
 pub const REQUEST_MAX: usize = 4096;
@@ -42,7 +46,7 @@ pub const ANSWER_MAX: usize = 1 << 20;
 pub const LIST_MAX: usize = 64;
 
 /// What is asked of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// How it is.
     Status,
@@ -53,10 +57,15 @@ pub enum Ask {
     },
     /// That it drains and ends.
     Stop,
+    /// How many players there are, by the program's own command.
+    Online {
+        /// `<service>.<command>`.
+        hook: String,
+    },
 }
 
 /// A line of who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Comes back with the answers.
     pub id: Option<u64>,
@@ -106,6 +115,15 @@ pub enum Answer {
         /// Hooks that had not ended, for people.
         unfinished: Vec<String>,
     },
+    /// To [`Ask::Online`].
+    Online {
+        /// Players; `None`: nobody could say.
+        online: Option<u64>,
+        /// By name, where the command told several numbers.
+        parts: Option<BTreeMap<String, u64>>,
+        /// Why nobody could say; else empty.
+        error: String,
+    },
     /// What is wrong with the request.
     Refused(String),
 }
@@ -113,11 +131,12 @@ pub enum Answer {
 impl Request {
     /// As a line, with its line feed.
     pub fn line(&self) -> Vec<u8> {
-        let mut object = match self.ask {
+        let mut object = match &self.ask {
             Ask::Status => json!({ "ask": "status" }),
             Ask::Drain { off: false } => json!({ "ask": "drain" }),
             Ask::Drain { off: true } => json!({ "ask": "drain", "off": true }),
             Ask::Stop => json!({ "ask": "stop" }),
+            Ask::Online { hook } => json!({ "ask": "online", "hook": hook }),
         };
         if let Some(id) = self.id {
             object["id"] = id.into();
@@ -141,7 +160,13 @@ impl Request {
                 Some(Value::Bool(off)) => Ask::Drain { off: *off },
                 Some(_) => return unknown("\"off\" of drain is true or false"),
             },
-            _ => return unknown("\"ask\" is one of status, drain, stop"),
+            Some("online") => match object.get("hook").and_then(Value::as_str) {
+                Some(hook) => Ask::Online {
+                    hook: hook.to_owned(),
+                },
+                None => return unknown("\"hook\" of online is a text"),
+            },
+            _ => return unknown("\"ask\" is one of status, drain, stop, online"),
         };
         Ok(Request { id, ask })
     }
@@ -177,6 +202,13 @@ impl Answer {
             Answer::End { status, unfinished } => {
                 json!({ "answer": "end", "status": status, "unfinished": unfinished })
             }
+            Answer::Online {
+                online,
+                parts,
+                error,
+            } => {
+                json!({ "answer": "online", "online": online, "parts": parts, "error": error })
+            }
             Answer::Refused(error) => json!({ "answer": "refused", "error": error }),
         }
     }
@@ -200,11 +232,22 @@ impl Answer {
                 status: fields.narrow("status")?,
                 unfinished: fields.texts("unfinished")?,
             },
+            "online" => Answer::Online {
+                online: fields.maybe("online", Value::as_u64),
+                parts: fields.maybe("parts", Value::as_object).map(parts),
+                error: fields.text("error")?,
+            },
             "refused" => Answer::Refused(fields.text("error")?),
             other => return Err(format!("an answer of the kind {other:?} is not known")),
         };
         Ok((object.get("id").and_then(Value::as_u64), answer))
     }
+}
+
+fn parts(object: &Map<String, Value>) -> BTreeMap<String, u64> {
+    let numbers = object.iter();
+    let number = |(name, value): (&String, &Value)| Some((name.clone(), value.as_u64()?));
+    numbers.filter_map(number).collect()
 }
 
 fn line(object: &Value) -> Vec<u8> {
@@ -321,6 +364,11 @@ mod tests {
                 pid: 7,
                 drains: true,
                 exit_ms: 10_000,
+            },
+            Answer::Online {
+                online: Some(3),
+                parts: Some(BTreeMap::from([("eu".to_owned(), 1), ("us".to_owned(), 2)])),
+                error: String::new(),
             },
             Answer::End {
                 status: 1,

@@ -45,6 +45,24 @@ pub struct Status {
     pub queue: Option<Queue>,
     /// Services in a message that does not end, at most [`super::LIST_MAX`].
     pub stuck: Vec<Stuck>,
+    /// Since the start of the node.
+    pub totals: Totals,
+    /// Port of 127.0.0.1 at which its debug console listens, if it has one by its config.
+    pub console: Option<u16>,
+}
+
+/// What a node has done since its start. A part of it may be lost with services and sockets that are
+/// gone: who takes differences takes less than nothing for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Messages handled by services that live.
+    pub messages: u64,
+    /// Bytes that sockets received.
+    pub rx: u64,
+    /// Bytes that they sent.
+    pub tx: u64,
+    /// Messages whose handling ended with an error of the program.
+    pub errors: u64,
 }
 
 /// A service that counts players.
@@ -137,6 +155,11 @@ impl Status {
             },
             "queue": queue,
             "stuck": stuck.collect::<Vec<_>>(),
+            "messages": self.totals.messages,
+            "rx": self.totals.rx,
+            "tx": self.totals.tx,
+            "errors": self.totals.errors,
+            "console": self.console,
         })
     }
 
@@ -171,7 +194,20 @@ impl Status {
             sockets,
             queue: queue.map(|queue| nested(queue, longest)).transpose()?,
             stuck: fields.list("stuck", |one| nested(one, stuck))?,
+            totals: totals(fields),
+            console: fields.maybe("console", |port| port.as_u64()?.try_into().ok()),
         })
+    }
+}
+
+/// Nodes of before do not tell them.
+fn totals(fields: &Fields<'_>) -> Totals {
+    let number = |name| fields.maybe(name, Value::as_u64).unwrap_or(0);
+    Totals {
+        messages: number("messages"),
+        rx: number("rx"),
+        tx: number("tx"),
+        errors: number("errors"),
     }
 }
 

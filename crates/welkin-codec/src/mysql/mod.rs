@@ -19,7 +19,9 @@ pub use binary::BinaryRow;
 pub use column::{Column, kind};
 pub use cursor::Cursor;
 pub use execute::{Parameter, write_execute};
-pub use login::{Greeting, SCRAMBLE_BYTES, caching_sha2_token, native_token, read_greeting};
+pub use login::{
+    Greeting, SCRAMBLE_BYTES, caching_sha2_token, ed25519_token, native_token, read_greeting,
+};
 pub use reply::{Failure, MORE_RESULTS, Outcome, Prepared, Reply, read_prepared, read_reply};
 pub use rsa::{RsaError, encrypt_password};
 pub use text::TextRow;

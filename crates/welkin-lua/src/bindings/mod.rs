@@ -34,6 +34,7 @@ pub mod socket_buffer;
 pub mod socketdriver;
 pub mod sproto;
 pub mod task;
+pub mod tls;
 pub mod welkin;
 
 use mlua_sys as ffi;
@@ -77,6 +78,7 @@ pub fn plain_opener(name: &[u8]) -> Option<ffi::lua_CFunction> {
         b"welkin.scram" => mongo::open_scram,
         b"welkin.mysql" => mysql::open,
         b"welkin.resp" => resp::open,
+        b"welkin.tls.core" => tls::open,
         b"md5" | b"md5.core" => md5::open,
         b"sproto.core" => sproto::open,
         _ => return None,

@@ -11,8 +11,8 @@ mod tables;
 
 use mlua_sys as ffi;
 use welkin_codec::mysql::{
-    self, MysqlError, Reply, caching_sha2_token, encrypt_password, native_token, read_greeting,
-    read_reply,
+    self, MysqlError, Reply, caching_sha2_token, ed25519_token, encrypt_password, native_token,
+    read_greeting, read_reply,
 };
 
 use super::crypt::random_bytes;
@@ -125,6 +125,7 @@ lua_fn! {
         let token = match state.check_text(1) {
             b"mysql_native_password" => native_token(password, scramble),
             b"caching_sha2_password" => caching_sha2_token(password, scramble),
+            b"client_ed25519" => ed25519_token(password, scramble),
             _ => return Ok(0),
         };
         push_owned(state, token);

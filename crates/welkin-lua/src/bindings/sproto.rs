@@ -13,10 +13,12 @@ mod encode;
 mod handle;
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_void};
 
 use mlua_sys as ffi;
-use welkin_codec::sproto::{BrokenStream, Packer, Protocol, Schema};
+use welkin_codec::sproto::{
+    BrokenStream, Packer, Protocol, SHORT_BYTES_MAX, SHORT_ROOM, Schema, pack_short, unpack_short,
+};
 
 use super::pointer;
 use super::skynet::Entry;
@@ -169,15 +171,16 @@ lua_fn! {
     /// `encode(type, value) -> text`.
     fn encode(call: &mut Call) -> LuaResult {
         let state = call.state;
-        if state.to_userdata(1).is_null() {
+        let given = state.to_userdata(1);
+        if given.is_null() {
             state.check_type(2, ffi::LUA_TNIL);
             state.push_lit(c"");
             return Ok(1);
         }
         state.set_top(2);
-        let (known, index) = type_argument(state)?;
-        // The schema's two values are on top now.
-        let names = state.top();
+        let (known, index) = type_of(state, given)?;
+        // The schema's two values lie above the arguments.
+        let names = 4;
         let buffer = Buffer::take(state, state.upvalue(BUFFER));
         let result = encode::encode(state, known.schema(), index, 2, names, buffer.bytes());
         if let Err(stop) = result {
@@ -192,13 +195,13 @@ lua_fn! {
     /// filled as the last argument: the message, and its size in bytes.
     fn decode(call: &mut Call) -> LuaResult {
         let state = call.state;
-        let given = state.top();
-        if state.to_userdata(1).is_null() {
+        let (given, light) = (state.top(), state.to_userdata(1));
+        if light.is_null() {
             return Ok(0);
         }
         let bytes = bytes_argument(state, 2)?;
-        let (known, index) = type_argument(state)?;
-        let names = state.top();
+        let (known, index) = type_of(state, light)?;
+        let names = given + 2;
         let table = (state.type_of(given) == ffi::LUA_TTABLE).then_some(given);
         match decode::decode(state, known.schema(), index, names, bytes, table) {
             Ok(size) => {
@@ -220,13 +223,27 @@ lua_fn! {
     /// `pack(text) -> text`, or of a pointer and a size: zeros left out.
     fn pack(call: &mut Call) -> LuaResult {
         let bytes = bytes_argument(call.state, 1)?;
-        with_packer(call.state, |packer| Ok(packer.pack(bytes)))
+        if bytes.len() > SHORT_BYTES_MAX {
+            return with_packer(call.state, |packer| Ok(packer.pack(bytes)));
+        }
+        let mut out = [0; SHORT_ROOM];
+        let len = pack_short(bytes, &mut out);
+        call.state.push_bytes(&out[..len]);
+        Ok(1)
     }
 
     /// `unpack(text) -> text`, or of a pointer and a size: the zeros are back.
     fn unpack(call: &mut Call) -> LuaResult {
         let bytes = bytes_argument(call.state, 1)?;
-        with_packer(call.state, |packer| packer.unpack(bytes))
+        let mut out = [0; SHORT_ROOM];
+        match unpack_short(bytes, &mut out) {
+            Ok(Some(len)) => {
+                call.state.push_bytes(&out[..len]);
+                Ok(1)
+            }
+            Ok(None) => with_packer(call.state, |packer| packer.unpack(bytes)),
+            Err(error) => Err(LuaError::new(error.to_string())),
+        }
     }
 }
 
@@ -287,9 +304,14 @@ fn schema<'a>(state: State, otherwise: &'static CStr) -> Result<(Handle, &'a Kno
 }
 
 /// The first argument, which is a type: what this VM knows of its schema, as [`known`], and its index.
-#[inline]
 fn type_argument<'a>(state: State) -> Result<(&'a Known, usize), LuaError> {
-    let handle = Handle::of_light(state.to_userdata(1));
+    type_of(state, state.to_userdata(1))
+}
+
+/// The same, of what the first argument is.
+#[inline]
+fn type_of<'a>(state: State, light: *mut c_void) -> Result<(&'a Known, usize), LuaError> {
+    let handle = Handle::of_light(light);
     let found = handle.and_then(|handle| Some((handle, handle.type_index()?)));
     let Some((handle, index)) = found else {
         return Err(LuaError::Argument(1, NEED_TYPE));

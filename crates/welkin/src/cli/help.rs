@@ -1,5 +1,7 @@
 //! What `--help` prints.
 
+pub mod fleet;
+
 use std::ffi::OsString;
 
 /// Of the program.
@@ -16,6 +18,7 @@ welkin: a node of actors in Lua, compatible with skynet
                              lets a running node drain and end, and waits for that
   welkin drain TARGET        lets a running node take no new work
   welkin status TARGET       says how a running node is
+  welkin fleet COMMAND       many nodes on many machines from one place: welkin fleet --help
   welkin --help, --version   welkin COMMAND --help tells more about a command
 
 Exit status: 0 normal end, 1 failure, 2 wrong command line, 78 wrong configuration.
@@ -127,6 +130,7 @@ pub fn of(command: Option<&OsString>) -> &'static str {
         Some("stop") => STOP,
         Some("drain") => DRAIN,
         Some("status") => STATUS,
+        Some("fleet") => fleet::FLEET,
         _ => PROGRAM,
     }
 }

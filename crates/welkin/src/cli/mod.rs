@@ -7,6 +7,7 @@
 mod check;
 mod console;
 mod control;
+mod fleet;
 mod help;
 mod lua;
 mod run;
@@ -22,7 +23,7 @@ use crate::config;
 use crate::failure::{FAILED, Failure, USAGE};
 
 /// Commands that are planned under these names, so that nobody takes the word for a config file.
-const LATER: [&str; 4] = ["new", "keygen", "types", "fleet"];
+const LATER: [&str; 3] = ["new", "keygen", "types"];
 
 /// Does what the arguments (without the program's name) say; gives the exit status.
 pub fn run(arguments: &[OsString]) -> u8 {
@@ -62,6 +63,9 @@ fn dispatch(arguments: &[OsString]) -> Result<u8, Failure> {
         }
         "status" if !(is_file && rest.is_empty()) => {
             return command(help::STATUS, rest, control::status);
+        }
+        "fleet" if !(is_file && rest.is_empty()) => {
+            return command(help::fleet::FLEET, rest, fleet::fleet);
         }
         _ => {}
     }

@@ -111,7 +111,12 @@ pub static KEYS: &[Key] = &[
     works("welkin_preempt_ms", Number(0, 60_000, MS), "5"),
     works("welkin_ready", Word(&["auto", "manual"]), "auto"),
     works("welkin_slow_ms", Number(0, DAY_MS, MS), "0"),
-    later("welkin_tls_ca", Text("a file"), None),
+    Key {
+        name: "welkin_tls_ca",
+        allowed: Text("a file"),
+        default: None,
+        works: true,
+    },
     later("welkin_tls_verify", Boolean, Some("false")),
 ];
 

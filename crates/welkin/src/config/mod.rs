@@ -14,6 +14,7 @@ use welkin_lua::config_lua::{self, ConfigError};
 use welkin_lua::library::Preference;
 
 use crate::failure::{CONFIG, Failure};
+use crate::fleet::settings::{self, Settings};
 use crate::logger::Format;
 
 /// Keys and values as text, as services see them by `skynet.getenv`.
@@ -67,6 +68,8 @@ pub struct Config {
     pub memory_max_mb: usize,
     /// Messages one mailbox holds; 0: no limit.
     pub mailbox_max: usize,
+    /// The node's place in a fleet, if it has one.
+    pub fleet: Option<Settings>,
     /// What should be said before the boot: set keys that have no effect.
     pub notices: Vec<String>,
 }
@@ -96,6 +99,7 @@ pub fn check(mut environment: Environment, origin: &str) -> Result<Config, Failu
     };
     let library = library(&own("welkin_lualib"));
     notices.extend(strange_names(&library));
+    notices.extend(settings::strange_debug_port(&environment, origin));
     let profile = text("profile").as_deref() == Some("true");
     if !profile && own("welkin_slow_ms") != "0" {
         notices.push("config key welkin_slow_ms has no effect while profile is false: messages are not measured then".to_owned());
@@ -107,6 +111,7 @@ pub fn check(mut environment: Environment, origin: &str) -> Result<Config, Failu
         value.map(|path| PathBuf::from(OsStr::from_bytes(path)))
     };
     Ok(Config {
+        fleet: settings::check(&environment, origin)?,
         harbor,
         workers,
         profile,

@@ -22,6 +22,7 @@ use welkin_net::Net;
 use welkin_runtime::{Address, Node};
 
 use crate::config::Config;
+use crate::fleet::Players;
 use crate::logger::Writers;
 use crate::os::{process, signal};
 
@@ -86,6 +87,8 @@ pub struct Control {
     counting: Mutex<()>,
     /// The file of the control socket.
     claim: Mutex<Option<Claim>>,
+    /// Who asks the program for its players in the fleet's way.
+    players: Arc<Players>,
 }
 
 impl Control {
@@ -118,7 +121,13 @@ impl Control {
             changed: Condvar::new(),
             counting: Mutex::new(()),
             claim: Mutex::new(None),
+            players: Arc::default(),
         })
+    }
+
+    /// Who waits for the program's own count of players.
+    pub fn players(&self) -> Arc<Players> {
+        Arc::clone(&self.players)
     }
 
     /// The service that starts all others is launched.

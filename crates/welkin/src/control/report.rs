@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use welkin_codec::control::{LIST_MAX, Online, Queue, Sockets, Status, Stuck};
+use welkin_codec::control::{LIST_MAX, Online, Queue, Sockets, Status, Stuck, Totals};
 use welkin_lua::hooks::Hook;
 use welkin_net::SocketKind;
 use welkin_runtime::{Address, Node, Slot};
@@ -52,6 +52,8 @@ impl Control {
             sockets: self.sockets(),
             queue: self.longest_queue(&slots),
             stuck: stuck.into_iter().take(LIST_MAX).collect(),
+            totals: self.totals(&slots),
+            console: self.console(),
         }
     }
 
@@ -134,6 +136,22 @@ impl Control {
             }
         }
         sockets
+    }
+
+    /// `service/bootstrap.lua` notes it.
+    fn console(&self) -> Option<u16> {
+        let port = self.node.env_get(b"welkin_console_port")?;
+        String::from_utf8(port).ok()?.parse().ok()
+    }
+
+    fn totals(&self, slots: &[Arc<Slot>]) -> Totals {
+        let (rx, tx) = welkin_net::traffic();
+        Totals {
+            messages: slots.iter().map(|slot| slot.messages()).sum(),
+            rx,
+            tx,
+            errors: self.hooks.errors(),
+        }
     }
 
     fn longest_queue(&self, slots: &[Arc<Slot>]) -> Option<Queue> {

@@ -126,6 +126,7 @@ impl Control {
                 },
                 false => Answer::Refused("the node ends, it cannot be ready again".to_owned()),
             },
+            Ask::Online { hook } => self.players.ask(&self.node, &hook),
         };
         stream.write_all(&answer.line(request.id))
     }

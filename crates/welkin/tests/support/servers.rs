@@ -75,9 +75,35 @@ impl Server {
         })
     }
 
+    /// Redis that speaks TLS only, and only with clients that have a certificate; the folder holds the
+    /// papers (`papers::write`).
+    pub fn redis_tls(folder: Folder) -> Self {
+        Self::new(folder, |folder, port| {
+            let mut command = Command::new("redis-server");
+            let port = port.to_string();
+            command
+                .args(["--port", "0", "--tls-port", &port, "--bind", "127.0.0.1"])
+                .args(["--save", "", "--dir"])
+                .arg(folder);
+            for (option, file) in [
+                ("--tls-cert-file", "server.pem"),
+                ("--tls-key-file", "server.key"),
+                ("--tls-ca-cert-file", "ca.pem"),
+            ] {
+                command.arg(option).arg(folder.join(file));
+            }
+            command
+        })
+    }
+
     /// MariaDB with the database `welkin_test`, which `welkin` may use with the password `welkin-test`.
     pub fn mariadb() -> Self {
-        let folder = Folder::new();
+        Self::mariadb_in(Folder::new())
+    }
+
+    /// The same; it offers TLS and has the plugin for Ed25519 if the folder holds papers
+    /// (`papers::write`).
+    pub fn mariadb_in(folder: Folder) -> Self {
         let mut install = Command::new("mariadb-install-db");
         install.args([
             "--no-defaults",
@@ -96,6 +122,16 @@ impl Server {
             command.arg(format!("--port={port}"));
             command.arg(format!("--datadir={}", folder.join("data").display()));
             command.arg(format!("--socket={}", folder.join("socket").display()));
+            if folder.join("server.pem").exists() {
+                for (option, file) in [
+                    ("ssl-cert", "server.pem"),
+                    ("ssl-key", "server.key"),
+                    ("ssl-ca", "ca.pem"),
+                ] {
+                    command.arg(format!("--{option}={}", folder.join(file).display()));
+                }
+                command.arg("--plugin-load-add=auth_ed25519");
+            }
             command
         });
         server.sql(
@@ -105,6 +141,11 @@ impl Server {
              grant all on welkin_test.* to 'welkin'@'127.0.0.1', 'welkin'@'localhost'",
         );
         server
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Runs SQL as the server's owner.

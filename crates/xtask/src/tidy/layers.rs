@@ -7,16 +7,49 @@ use crate::process;
 use serde_json::Value;
 
 /// Our crates, and which of ours each may use.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 18] = [
     ("welkin-codec", &[]),
     ("welkin-lua-vm", &[]),
     ("welkin-runtime", &["welkin-codec"]),
+    ("welkin-tls", &[]),
     ("welkin-net", &["welkin-runtime", "welkin-codec"]),
     (
         "welkin-cluster",
         &["welkin-net", "welkin-runtime", "welkin-codec"],
     ),
     ("welkin-drivers", &["welkin-runtime", "welkin-codec"]),
+    ("welkin-fleet-model", &[]),
+    ("welkin-fleet-trust", &["welkin-fleet-model"]),
+    ("welkin-fleet-store", &["welkin-fleet-model"]),
+    ("welkin-fleet-release", &["welkin-fleet-model"]),
+    ("welkin-fleet-keeper", &[]),
+    (
+        "welkin-fleet-agent",
+        &[
+            "welkin-codec",
+            "welkin-fleet-keeper",
+            "welkin-fleet-model",
+            "welkin-fleet-release",
+            "welkin-fleet-trust",
+        ],
+    ),
+    (
+        "welkin-fleet-master",
+        &[
+            "welkin-fleet-model",
+            "welkin-fleet-release",
+            "welkin-fleet-store",
+            "welkin-fleet-trust",
+        ],
+    ),
+    (
+        "welkin-fleet-client",
+        &[
+            "welkin-fleet-model",
+            "welkin-fleet-release",
+            "welkin-fleet-trust",
+        ],
+    ),
     (
         "welkin-lua",
         &[
@@ -24,6 +57,7 @@ const EDGES: [(&str, &[&str]); 9] = [
             "welkin-runtime",
             "welkin-codec",
             "welkin-lua-vm",
+            "welkin-tls",
         ],
     ),
     (
@@ -31,6 +65,11 @@ const EDGES: [(&str, &[&str]); 9] = [
         &[
             "welkin-cluster",
             "welkin-drivers",
+            "welkin-fleet-agent",
+            "welkin-fleet-client",
+            "welkin-fleet-keeper",
+            "welkin-fleet-master",
+            "welkin-fleet-model",
             "welkin-lua",
             "welkin-net",
             "welkin-runtime",
@@ -42,12 +81,22 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Crates of others, and which of ours alone may use them.
-const RESERVED: [(&str, &[&str]); 5] = [
+const RESERVED: [(&str, &[&str]); 7] = [
     ("mlua-sys", &["welkin-lua", "welkin-lua-vm"]),
     ("lua-src", &["welkin-lua-vm"]),
     ("mio", &["welkin-net"]),
+    ("redb", &["welkin-fleet-store"]),
     ("rusqlite", &["welkin-drivers"]),
     ("socket2", &["welkin-net"]),
+    (
+        "tokio",
+        &[
+            "welkin-fleet-agent",
+            "welkin-fleet-client",
+            "welkin-fleet-master",
+            "welkin-fleet-trust",
+        ],
+    ),
 ];
 
 const UPWARD: &str =

@@ -72,6 +72,7 @@ local function connection_of(self, node)
 			connect_timeout_ms = self.opt.connect_timeout_ms,
 			query_timeout_ms = self.opt.query_timeout_ms,
 			slow_ms = self.opt.slow_ms,
+			tls = self.opt.tls,
 		}
 		connection = self.connections[node.name]
 		if connection then

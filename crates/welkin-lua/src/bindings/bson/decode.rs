@@ -8,6 +8,7 @@ use std::ffi::c_int;
 
 use mlua_sys as ffi;
 use welkin_codec::bson::{BsonError, Document, READ_DEPTH_MAX, Value, kind};
+use welkin_lua_vm::Value as LuaValue;
 
 use super::document_bytes;
 use crate::border::LuaError;
@@ -47,10 +48,10 @@ fn document(state: State, mut document: Document<'_>, depth: u32) -> Result<(), 
     check_level(state, depth)?;
     // A table that grows field by field is rehashed at each power of two; looking ahead is cheaper.
     state.create_table(0, room(&document));
+    let table = state.top();
     while let Some(element) = document.next()? {
-        state.push_bytes(element.name);
-        value(state, element.value, depth)?;
-        state.raw_set(-3);
+        let put = |value: &LuaValue| state.store(table, element.name, value);
+        store(state, element.value, depth, put)?;
     }
     Ok(())
 }
@@ -58,9 +59,11 @@ fn document(state: State, mut document: Document<'_>, depth: u32) -> Result<(), 
 fn array(state: State, mut items: Document<'_>, depth: u32) -> Result<(), BsonError> {
     check_level(state, depth)?;
     state.create_table(room(&items), 0);
+    let table = state.top();
     while let Some(element) = items.next()? {
-        value(state, element.value, depth)?;
-        state.raw_set_i(-2, index(element.name).wrapping_add(1));
+        let index = index(element.name).wrapping_add(1);
+        let put = |value: &LuaValue| state.store_item(table, index, value);
+        store(state, element.value, depth, put)?;
     }
     Ok(())
 }
@@ -77,24 +80,44 @@ fn index(name: &[u8]) -> i64 {
     })
 }
 
-// Always inlined behind the reader, so that no value is put together in memory.
+/// Hands the value to `put`: numbers, texts and what is like them as they are, others on the stack.
+// Always inlined behind the reader, and `put` in each arm, so that no value is moved about in memory.
 #[inline(always)]
-fn value(state: State, value: Value<'_>, depth: u32) -> Result<(), BsonError> {
+fn store(
+    state: State,
+    value: Value<'_>,
+    depth: u32,
+    put: impl Fn(&LuaValue),
+) -> Result<(), BsonError> {
     match value {
-        Value::Double(value) => state.push_num(value),
-        Value::String(text) => state.push_bytes(text),
-        Value::Document(inner) => return document(state, inner, depth + 1),
-        Value::Array(inner) => return array(state, inner, depth + 1),
-        Value::Boolean(value) => state.push_bool(value),
-        Value::Int32(value) => state.push_int(value.into()),
-        Value::Int64(value) => state.push_int(value),
+        Value::Int32(value) => put(&LuaValue::integer(value.into())),
+        Value::String(text) => put(&LuaValue::text(text)),
+        Value::Double(value) => put(&LuaValue::float(value)),
+        Value::Boolean(value) => put(&LuaValue::boolean(value)),
+        Value::Int64(value) => put(&LuaValue::integer(value)),
+        Value::Document(inner) => {
+            document(state, inner, depth + 1)?;
+            put(&LuaValue::OTHER);
+        }
+        Value::Array(inner) => {
+            array(state, inner, depth + 1)?;
+            put(&LuaValue::OTHER);
+        }
+        other => {
+            push_special(state, other);
+            put(&LuaValue::OTHER);
+        }
+    }
+    Ok(())
+}
+
+/// Pushes the string that stands for a value that Lua has no type for.
+fn push_special(state: State, value: Value<'_>) {
+    match value {
         Value::ObjectId(bytes) => push_fixed(state, kind::OBJECT_ID, *bytes),
         // Seconds, of which skynet keeps the lower 32 bits.
         Value::Date(ms) => push_fixed(state, kind::DATE, ((ms / 1000) as i32).to_le_bytes()),
         Value::Timestamp(bytes) => push_fixed(state, kind::TIMESTAMP, *bytes),
-        Value::Null => state.push_bytes(super::values::NULL),
-        Value::MinKey => state.push_bytes(super::values::MIN_KEY),
-        Value::MaxKey => state.push_bytes(super::values::MAX_KEY),
         Value::Binary { subtype, bytes } => {
             push_parts(state, kind::BINARY, [&[subtype], bytes, b"", b""])
         }
@@ -102,8 +125,12 @@ fn value(state: State, value: Value<'_>, depth: u32) -> Result<(), BsonError> {
             push_parts(state, kind::REGEX, [pattern, b"\0", options, b"\0"]);
         }
         Value::Raw { kind, bytes } => push_parts(state, kind, [bytes, b"", b"", b""]),
+        Value::Null => state.push_bytes(super::values::NULL),
+        Value::MinKey => state.push_bytes(super::values::MIN_KEY),
+        Value::MaxKey => state.push_bytes(super::values::MAX_KEY),
+        // The others have a type.
+        _ => state.push_nil(),
     }
-    Ok(())
 }
 
 /// Pushes the string that stands for a value of `N` bytes.

@@ -7,6 +7,7 @@
 //! Making the userdata at the end can run finalizers, which may encode as well: `walks` tells that the
 //! thread's memory has been used meanwhile, and the second way is taken.
 
+mod bytes;
 mod walk;
 
 use std::cell::UnsafeCell;
@@ -18,7 +19,8 @@ use super::{push_document, upvalue};
 use crate::border::{LuaError, LuaResult};
 use crate::lua_fn;
 use crate::state::State;
-use walk::{Bytes, Stop, Walk};
+use bytes::Bytes;
+use walk::{Stop, Walk};
 
 /// Bytes a thread keeps between two calls.
 const SCRATCH_BYTES_MAX: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use welkin_codec::mysql::{
 };
 
 use super::raise;
-use super::tables::{push_failure, push_outcome, push_value};
+use super::tables::{describe, push_failure, push_outcome};
 use crate::bindings::inbox::Inbox;
 use crate::border::LuaResult;
 use crate::state::State;
@@ -246,15 +246,13 @@ fn push_row<'a>(
         Some(_) => state.create_table(0, count),
         None => state.create_table(count, 0),
     }
+    let table = state.top();
     for (index, column) in (1..).zip(columns) {
         let value = next(column)?;
         if let Some(labels) = labels {
-            state.raw_get_i(labels, index);
-            push_value(state, &value);
-            state.raw_set(-3);
+            state.store_named(table, labels, index, &describe(&value));
         } else if value != Value::Null {
-            push_value(state, &value);
-            state.raw_set_i(-2, index);
+            state.store_item(table, index, &describe(&value));
         }
     }
     Ok(())

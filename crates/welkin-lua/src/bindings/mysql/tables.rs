@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 
 use welkin_codec::mysql::{Failure, Outcome, Value};
+use welkin_lua_vm::Value as LuaValue;
 
 use crate::state::State;
 
@@ -40,14 +41,14 @@ pub fn push_failure(state: State, failure: &Failure<'_>) {
     }
 }
 
-/// Pushes a value of a row.
+/// A value of a row for its table. It points into `value`.
 #[inline]
-pub fn push_value(state: State, value: &Value<'_>) {
+pub fn describe(value: &Value<'_>) -> LuaValue {
     match value {
-        Value::Null => state.push_nil(),
-        Value::Integer(number) => state.push_int(*number),
-        Value::Float(number) => state.push_num(*number),
-        Value::Bytes(bytes) => state.push_bytes(bytes),
-        Value::Time(text) => state.push_bytes(text.as_bytes()),
+        Value::Null => LuaValue::NIL,
+        Value::Integer(number) => LuaValue::integer(*number),
+        Value::Float(number) => LuaValue::float(*number),
+        Value::Bytes(bytes) => LuaValue::text(bytes),
+        Value::Time(text) => LuaValue::text(text.as_bytes()),
     }
 }

@@ -7,13 +7,13 @@
 use std::ffi::c_int;
 
 use mlua_sys as ffi;
-use welkin_codec::sproto::{Block, DEPTH_MAX, Field, Kind, Message, Schema, Shape, TooLarge, Type};
+use welkin_codec::sproto::{
+    Block, DEPTH_MAX, Field, Kind as FieldKind, Message, Schema, Shape, TooLarge, Type,
+};
+use welkin_lua_vm::{Kind, Value as Found};
 
 use crate::border::LuaError;
 use crate::state::State;
-
-/// Values of fields that stay on the stack until they are taken away at once.
-const VALUES_MAX: c_int = 8;
 
 /// Why a value cannot be encoded.
 #[derive(Clone, Copy, Debug)]
@@ -128,29 +128,58 @@ impl<'s> Walk<'s> {
         self.enter(depth)?;
         let state = self.state;
         let mut message = Message::open(self.out(), ty.entries_max);
-        let top = state.top();
-        let mut slot = top;
+        let slot = state.top() + 1;
+        let mut found = Found::NIL;
         for (number, field) in (ty.first_field..).zip(&ty.fields) {
-            state.raw_get_i(self.names, number as i64 + 1);
-            slot += 1;
-            let kind = state.get(index);
-            if kind != ffi::LUA_TNIL {
-                let value = Value { index: slot, kind };
-                let at = At {
-                    field,
-                    number,
-                    depth,
-                };
-                self.field(&mut message, at, value)?;
-            }
-            if slot == top + VALUES_MAX {
-                state.set_top(top);
-                slot = top;
+            let is_pushed = state.field(self.names, number as i64 + 1, index, &mut found);
+            let at = At {
+                field,
+                number,
+                depth,
+            };
+            if !self.found_field(&mut message, at, &found)? && found.kind != Kind::Nil {
+                if !is_pushed {
+                    state.push_described(&found);
+                }
+                let kind = found.lua_type;
+                self.field(&mut message, at, Value { index: slot, kind })?;
+                state.set_top(slot - 1);
+            } else if is_pushed {
+                state.pop(1);
             }
         }
-        state.set_top(top);
         message.close(self.out());
         Ok(())
+    }
+
+    /// Writes a value as it was found, if it is of the very kind that is wanted, as nearly all are.
+    #[inline]
+    fn found_field(
+        &mut self,
+        message: &mut Message,
+        at: At<'s>,
+        found: &Found,
+    ) -> Result<bool, Stop> {
+        let tag = at.field.tag;
+        if at.field.shape != Shape::Single {
+            return Ok(false);
+        }
+        match (at.field.kind, found.kind) {
+            (FieldKind::Integer, Kind::Integer) => {
+                message.integer(self.out(), tag, found.bits.cast_signed());
+            }
+            (FieldKind::String | FieldKind::Binary, Kind::Text) => {
+                message.text(self.out(), tag, text_of(found))?;
+            }
+            (FieldKind::Boolean, Kind::True | Kind::False) => {
+                message.boolean(self.out(), tag, found.kind == Kind::True);
+            }
+            (FieldKind::Double, Kind::Float) => {
+                message.double(self.out(), tag, f64::from_bits(found.bits));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     #[inline]
@@ -158,7 +187,8 @@ impl<'s> Walk<'s> {
         if depth >= DEPTH_MAX {
             return Err(Stop::TooDeep);
         }
-        match self.state.check_stack(ffi::LUA_MINSTACK) {
+        // The first message has the room that every C function has, and needs no more.
+        match depth == 0 || self.state.check_stack(ffi::LUA_MINSTACK) {
             true => Ok(()),
             false => Err(Stop::NoStack),
         }
@@ -175,27 +205,27 @@ impl<'s> Walk<'s> {
             return Ok(block.close(self.out())?);
         }
         match at.field.kind {
-            Kind::Integer => {
+            FieldKind::Integer => {
                 let value = self.integer(at, value, 0)?;
                 message.integer(self.out(), tag, value);
             }
-            Kind::Decimal(scale) => {
+            FieldKind::Decimal(scale) => {
                 let value = self.decimal(value, scale);
                 message.integer(self.out(), tag, value);
             }
-            Kind::Boolean => {
+            FieldKind::Boolean => {
                 let value = self.boolean(at, value, 0)?;
                 message.boolean(self.out(), tag, value);
             }
-            Kind::Double => {
+            FieldKind::Double => {
                 let value = self.double(value);
                 message.double(self.out(), tag, value);
             }
-            Kind::String | Kind::Binary => {
+            FieldKind::String | FieldKind::Binary => {
                 let text = self.text(at, value, 0)?;
                 message.text(self.out(), tag, text)?;
             }
-            Kind::Struct(ty) => {
+            FieldKind::Struct(ty) => {
                 let block = message.block(self.out(), tag);
                 self.message(&self.schema.types[ty], value.index, at.depth + 1)?;
                 block.close(self.out())?;
@@ -214,7 +244,7 @@ impl<'s> Walk<'s> {
             ffi::luaL_getmetafield(state.ptr(), index, c"__pairs".as_ptr()) != ffi::LUA_TNIL
         };
         match (at.field.shape, at.field.kind) {
-            (Shape::Keyed { .. } | Shape::Pairs { .. }, Kind::Struct(ty)) => {
+            (Shape::Keyed { .. } | Shape::Pairs { .. }, FieldKind::Struct(ty)) => {
                 let ty = &self.schema.types[ty];
                 if has_pairs() {
                     return self.called_pairs(ty, at, index);
@@ -238,33 +268,33 @@ impl<'s> Walk<'s> {
 
     fn items(&mut self, block: Block, at: At<'s>, table: c_int) -> Result<(), Stop> {
         match at.field.kind {
-            Kind::Integer => {
+            FieldKind::Integer => {
                 let mut array = block.integers();
                 self.each(table, |walk, item, value| {
                     let value = walk.integer(at, value, item)?;
                     Ok(array.push(walk.out(), value)?)
                 })
             }
-            Kind::Decimal(scale) => {
+            FieldKind::Decimal(scale) => {
                 let mut array = block.integers();
                 self.each(table, |walk, _, value| {
                     let value = walk.decimal(value, scale);
                     Ok(array.push(walk.out(), value)?)
                 })
             }
-            Kind::Boolean => self.each(table, |walk, item, value| {
+            FieldKind::Boolean => self.each(table, |walk, item, value| {
                 let value = walk.boolean(at, value, item)?;
                 Ok(block.boolean(walk.out(), value)?)
             }),
-            Kind::Double => self.each(table, |walk, _, value| {
+            FieldKind::Double => self.each(table, |walk, _, value| {
                 let value = walk.double(value);
                 Ok(block.double(walk.out(), value)?)
             }),
-            Kind::String | Kind::Binary => self.each(table, |walk, item, value| {
+            FieldKind::String | FieldKind::Binary => self.each(table, |walk, item, value| {
                 let text = walk.text(at, value, item)?;
                 Ok(block.text(walk.out(), text)?)
             }),
-            Kind::Struct(ty) => {
+            FieldKind::Struct(ty) => {
                 let ty = &self.schema.types[ty];
                 self.each(table, |walk, _, value| {
                     walk.element(ty, value.index, at.depth)
@@ -389,4 +419,11 @@ impl<'s> Walk<'s> {
             found: self.state.type_name(value.index),
         }
     }
+}
+
+/// The bytes of a text that was found, which stay while nothing is made and no Lua code runs.
+#[inline]
+fn text_of<'a>(found: &Found) -> &'a [u8] {
+    // SAFETY: of kind `Text`, as the caller has looked, and found just now.
+    unsafe { std::slice::from_raw_parts(found.bits as *const u8, found.len) }
 }

@@ -6,8 +6,10 @@ use mlua_sys as ffi;
 use welkin_codec::bson::{
     DOCUMENT_BYTES_MAX, IndexName, Sink, Special, SpecialError, WRITE_DEPTH_MAX, WriteError, Writer,
 };
+use welkin_lua_vm::{Kind, Value};
 
 use super::super::{document_bytes, is_own_document, upvalue};
+use super::bytes::Bytes;
 use crate::border::LuaError;
 use crate::state::State;
 
@@ -37,34 +39,18 @@ fn hole() -> Stop {
 }
 
 #[cold]
+fn refuse_key(state: State, lua_type: c_int) -> Stop {
+    match lua_type {
+        ffi::LUA_TNUMBER => refuse("Bson dictionary's key can't be number"),
+        other => refuse(format!("Invalid key type : {}", state.name_of_type(other))),
+    }
+}
+
+#[cold]
 fn refuse_special(error: SpecialError, content: &[u8]) -> Stop {
     match error {
         SpecialError::ObjectId => refuse(format!("{error} {}", String::from_utf8_lossy(content))),
         _ => refuse(error.to_string()),
-    }
-}
-
-/// The buffer that is written. A pointer, as no reference may be held while Lua code runs.
-pub(super) struct Bytes(pub(super) *mut Vec<u8>);
-
-impl Sink for Bytes {
-    #[inline]
-    fn extend(&mut self, bytes: &[u8]) {
-        // SAFETY: valid for the walk (`encoded`), and nobody else uses it during this call; `bytes` are
-        // Lua's or the frame's.
-        unsafe { (*self.0).extend_from_slice(bytes) }
-    }
-
-    #[inline]
-    fn written(&self) -> usize {
-        // SAFETY: as above.
-        unsafe { (*self.0).len() }
-    }
-
-    #[inline]
-    fn overwrite(&mut self, at: usize, bytes: [u8; 4]) {
-        // SAFETY: as above.
-        unsafe { (&mut (*self.0))[at..at + 4].copy_from_slice(&bytes) }
     }
 }
 
@@ -84,13 +70,13 @@ impl Walk {
     pub(super) fn table_at_top(&mut self, _top: c_int) -> Result<(), Stop> {
         let state = self.state;
         let start = self.writer().begin();
-        if state.get_metatable(1) != 0 && self.push_metamethod(upvalue::PAIRS)? {
+        if state.get_metatable(1) == 0 {
+            self.fields(1, 0)?;
+        } else if self.push_metamethod(upvalue::PAIRS)? {
             self.called_fields(1, 0)?;
         } else {
-            state.push_nil();
-            if state.next(1) != 0 {
-                self.fields(1, 0)?;
-            }
+            state.fill(1);
+            self.fields(1, 0)?;
         }
         Ok(self.writer().end(start)?)
     }
@@ -111,16 +97,7 @@ impl Walk {
         let state = self.state;
         let mut writer = Writer::new(&mut self.bytes);
         match state.type_of(index) {
-            ffi::LUA_TSTRING => {
-                let text = state.string(index).unwrap_or_default();
-                match Special::split(text) {
-                    None => writer.string(name, text)?,
-                    Some((kind, content)) => {
-                        let special = Special::parse_to_write(kind, content);
-                        writer.special(name, special.map_err(|e| refuse_special(e, content))?)?;
-                    }
-                }
-            }
+            ffi::LUA_TSTRING => text(&mut writer, name, state.string(index).unwrap_or_default())?,
             ffi::LUA_TNUMBER => match number(state, index) {
                 Number::Integer(value) => writer.integer(name, value),
                 Number::Float(value) => writer.double(name, value),
@@ -174,12 +151,14 @@ impl Walk {
                 self.called_fields(index, depth)?;
                 return Ok(self.writer().end(start)?);
             }
+            state.fill(index);
         }
-        state.push_nil();
-        if state.next(index) == 0 {
+        let (mut key, mut value) = (Value::NIL, Value::NIL);
+        let is_empty = state.entry(index, 0, &mut key, &mut value) == 0;
+        state.set_top(top);
+        if is_empty {
             start = self.writer().begin_document(name);
-        } else if let Some(len) = array_len(state, index, top + 1) {
-            state.set_top(top);
+        } else if let Some(len) = array_len(state, index, &key) {
             start = self.writer().begin_array(name);
             self.items(index, len, depth)?;
         } else {
@@ -192,27 +171,58 @@ impl Walk {
     fn items(&mut self, index: c_int, len: usize, depth: u32) -> Result<(), Stop> {
         let state = self.state;
         let slot = state.top() + 1;
-        let mut name = IndexName::default();
+        let (mut name, mut value) = (IndexName::default(), Value::NIL);
         for item in 1..=len as i64 {
-            state.raw_get_i(index, item);
-            self.value(name.name(), slot, depth)?;
-            state.pop(1);
+            state.item(index, item, &mut value);
+            self.described(name.name(), &value, slot, depth)?;
             name.advance();
         }
         Ok(())
     }
 
-    /// The first pair is on the stack.
+    /// All entries of the table.
     fn fields(&mut self, index: c_int, depth: u32) -> Result<(), Stop> {
         let state = self.state;
-        let key = state.top() - 1;
+        let slot = state.top() + 1;
+        let (mut key, mut value, mut place) = (Value::NIL, Value::NIL, 0);
         loop {
-            self.field(key, depth)?;
-            state.pop(1);
-            if state.next(index) == 0 {
+            place = state.entry(index, place, &mut key, &mut value);
+            if place == 0 {
                 return Ok(());
             }
+            if key.kind != Kind::Text {
+                return Err(refuse_key(state, key.lua_type));
+            }
+            let name = text_of(&key);
+            Writer::<Bytes>::check_name(name)?;
+            self.described(name, &value, slot, depth)?;
         }
+    }
+
+    /// A value that is not on the stack, unless it is of kind `Other`: then it lies at `slot`, on top, and
+    /// is popped.
+    #[inline]
+    fn described(
+        &mut self,
+        name: &[u8],
+        value: &Value,
+        slot: c_int,
+        depth: u32,
+    ) -> Result<(), Stop> {
+        let mut writer = Writer::new(&mut self.bytes);
+        match value.kind {
+            Kind::Text => text(&mut writer, name, text_of(value))?,
+            Kind::Integer => writer.integer(name, value.bits.cast_signed()),
+            Kind::Float => writer.double(name, f64::from_bits(value.bits)),
+            Kind::False => writer.boolean(name, false),
+            Kind::True => writer.boolean(name, true),
+            Kind::Nil => return Err(hole()),
+            Kind::Other => {
+                self.value(name, slot, depth)?;
+                self.state.pop(1);
+            }
+        }
+        Ok(())
     }
 
     /// The field whose key is at `key` and whose value is above it.
@@ -220,10 +230,7 @@ impl Walk {
     fn field(&mut self, key: c_int, depth: u32) -> Result<(), Stop> {
         let state = self.state;
         let Some(name) = state.string(key) else {
-            return Err(match state.type_of(key) {
-                ffi::LUA_TNUMBER => refuse("Bson dictionary's key can't be number"),
-                _ => refuse(format!("Invalid key type : {}", state.type_name(key))),
-            });
+            return Err(refuse_key(state, state.type_of(key)));
         };
         Writer::<Bytes>::check_name(name)?;
         self.value(name, key + 1, depth)
@@ -314,11 +321,31 @@ fn number(state: State, index: c_int) -> Number {
     }
 }
 
-/// The number of items if the table at `index` is an array, as its first key at `key` says.
-fn array_len(state: State, index: c_int, key: c_int) -> Option<usize> {
-    let Number::Integer(first) = if_number(state, key)? else {
+#[inline]
+fn text(writer: &mut Writer<'_, Bytes>, name: &[u8], text: &[u8]) -> Result<(), Stop> {
+    match Special::split(text) {
+        None => writer.string(name, text)?,
+        Some((kind, content)) => {
+            let special = Special::parse_to_write(kind, content);
+            writer.special(name, special.map_err(|e| refuse_special(e, content))?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a described text, which stay while nothing is made and no Lua code runs.
+#[inline]
+fn text_of<'a>(value: &Value) -> &'a [u8] {
+    // SAFETY: of kind `Text`, as the callers have looked, and described just now.
+    unsafe { std::slice::from_raw_parts(value.bits as *const u8, value.len) }
+}
+
+/// The number of items if the table at `index` is an array, as its first key says.
+fn array_len(state: State, index: c_int, key: &Value) -> Option<usize> {
+    if key.kind != Kind::Integer {
         return None;
-    };
+    }
+    let first = key.bits.cast_signed();
     let len = state.raw_len(index);
     let is_item = usize::try_from(first).is_ok_and(|first| (1..=len).contains(&first));
     (is_item || first == 1).then_some(len)

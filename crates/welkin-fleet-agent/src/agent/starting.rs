@@ -1,0 +1,168 @@
+//! Starting a node: what it needs is made, its key written down, its keeper begun.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use welkin_fleet_keeper::agent::Handle;
+use welkin_fleet_keeper::start;
+
+use super::{Agent, Happened};
+use crate::control::listen;
+use crate::node::keeper::{self, Folder};
+use crate::node::launch::{self, Launch};
+use crate::node::{Confined, Guard};
+use crate::supervise::{Action, End, Event, Supervisor};
+
+impl Agent {
+    pub(super) fn start(&mut self, name: &str) -> Vec<Action> {
+        let now = self.now();
+        match self.try_start(name) {
+            Ok(()) => Vec::new(),
+            Err(end) => match self.nodes.get_mut(name) {
+                Some(node) => {
+                    node.run_ended();
+                    let attempt = node.supervisor.attempt();
+                    node.supervisor.event(now, attempt, Event::StartFailed(end))
+                }
+                None => Vec::new(),
+            },
+        }
+    }
+
+    fn try_start(&mut self, name: &str) -> Result<(), End> {
+        let later = |error: std::io::Error| End::Later(error.to_string());
+        let settings = Arc::clone(&self.settings);
+        let Some(node) = self.nodes.get_mut(name) else {
+            return Ok(());
+        };
+        let Some(run) = node.supervisor.run().cloned() else {
+            return Ok(());
+        };
+        let key = start::new_key().map_err(later)?;
+        let report = node.supervisor.report();
+        let shared = settings.folders.shared_name(name);
+        let cgroup = self.cgroups.as_ref().map(|cgroups| cgroups.node(&shared));
+        let started = launch::prepare(
+            &settings,
+            &Launch {
+                entry: &run.entry,
+                release: run.release.as_deref(),
+                fleet: &self.orders.fleet,
+                life: report.life,
+                key: &key,
+                cgroup,
+            },
+        )?;
+        let owner = started.identity.as_ref().map(|user| (user.uid, user.gid));
+        prepare_folder(&settings.folders.run(name)).map_err(later)?;
+        // There to be followed before the first line is.
+        std::fs::create_dir_all(settings.folders.logs(name)).map_err(later)?;
+        let secrets = launch::secrets(&settings, name);
+        self.secrets
+            .write(&secrets, &run.entry.secrets, owner)
+            .map_err(End::Missing)?;
+        let listener = self.listen(name, owner).map_err(later)?;
+        let Some(node) = self.nodes.get_mut(name) else {
+            return Ok(());
+        };
+        node.key = Some(key);
+        node.listener = Some(listener);
+        // The key is on disk before anything is started under it.
+        self.tell_changes(name);
+        let Some(node) = self.nodes.get(name) else {
+            return Ok(());
+        };
+        let attempt = node.supervisor.attempt();
+        let folder = self.folder(name, &node.supervisor);
+        let (happenings, name) = (self.happenings.clone(), name.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let begun = Box::new(keeper::begin(&folder, &started));
+            let _ = happenings.send(Happened::Begun(name, attempt, begun));
+        });
+        Ok(())
+    }
+
+    pub(super) fn folder(&self, name: &str, supervisor: &Supervisor) -> Folder {
+        let entry = supervisor.run().map(|run| &run.entry);
+        Folder {
+            program: self.settings.program.clone(),
+            run: self.settings.folders.run(name),
+            logs: self.settings.folders.logs(name),
+            memory: entry.and_then(|entry| entry.limits.memory),
+            changes: entry.is_some_and(|entry| entry.scripted),
+        }
+    }
+
+    /// Accepts the node's control connections from now on.
+    pub(super) fn listen(&self, name: &str, owner: Option<(u32, u32)>) -> std::io::Result<Guard> {
+        let path = self.settings.folders.control(name);
+        let listener = listen::bind(&path, owner)?;
+        let (happenings, name) = (self.happenings.clone(), name.to_owned());
+        let accepts = tokio::spawn(listen::accept(listener, move |stream| {
+            let _ = happenings.send(Happened::Connecting(Some(name.clone()), stream));
+        }));
+        Ok(Guard(accepts.abort_handle()))
+    }
+
+    pub(super) fn begun(&mut self, name: &str, attempt: u64, begun: Result<Handle, End>) {
+        match begun {
+            Ok(handle) => {
+                let pid = handle.who().pid;
+                if self.attend(name, attempt, handle) {
+                    self.event(name, attempt, Event::Started { pid });
+                }
+            }
+            Err(end) => self.event(name, attempt, Event::StartFailed(end)),
+        }
+    }
+
+    /// Watches over the node of a keeper.
+    pub(super) fn attend(&mut self, name: &str, attempt: u64, handle: Handle) -> bool {
+        let Some(node) = self.nodes.get(name) else {
+            return false;
+        };
+        let folder = self.folder(name, &node.supervisor);
+        let who = handle.who();
+        let confined = Confined {
+            cgroup: who.cgroup.as_ref().map(PathBuf::from),
+            memory: who.memory_enforced,
+        };
+        for note in who.notes.clone() {
+            self.note(&format!("{name}: {note}"));
+        }
+        let (happenings, own) = (self.happenings.clone(), name.to_owned());
+        let keeper = keeper::attend(folder, handle, move |news| {
+            let _ = happenings.send(Happened::Keeper(own.clone(), attempt, news));
+        });
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.keeper = Some(keeper);
+            node.confined = confined;
+        }
+        true
+    }
+
+    /// Secrets that changed while the node runs.
+    pub(super) fn write_running_secrets(&mut self, name: &str, names: &[String]) {
+        let Some(node) = self.nodes.get(name) else {
+            return;
+        };
+        let Some(run) = node.supervisor.run().filter(|_| node.key.is_some()) else {
+            return;
+        };
+        let Ok(identity) = launch::identity(&self.settings, &run.entry) else {
+            return;
+        };
+        let owner = identity.as_ref().map(|user| (user.uid, user.gid));
+        let folder: PathBuf = launch::secrets(&self.settings, name);
+        if let Err(text) = self.secrets.write(&folder, names, owner) {
+            self.note(&format!("{name}: {text}"));
+        }
+    }
+}
+
+/// The run folder, which a node of another user passes through to its own part.
+fn prepare_folder(run: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(run)?;
+    std::fs::set_permissions(run, std::fs::Permissions::from_mode(0o711))
+}

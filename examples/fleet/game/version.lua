@@ -1,0 +1,2 @@
+-- The version of the game, which players see.
+return "1.0"
