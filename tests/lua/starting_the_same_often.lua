@@ -34,11 +34,14 @@ check.main(function()
 	check.equal("each says the same", strange, 0)
 	check.that("the last ones were copied: what loading leaves behind is not there", last_memory < first_memory)
 
-	local together = {}
+	local together, ended = {}, 0
 	for i = 1, 20 do
-		skynet.fork(function() together[i] = start(1) == said[1] end)
+		skynet.fork(function()
+			together[i] = start(1) == said[1]
+			ended = ended + 1
+		end)
 	end
-	check.await(function() return #together == 20 end)
+	check.await(function() return ended == 20 end)
 	for i = 1, 20 do
 		check.that("also when many start at once", together[i])
 	end

@@ -44,12 +44,13 @@ pub struct Heap {
 /// Gives free memory back to the system: the calling thread's share of the VMs' blocks, also what other
 /// threads have freed of it, and the payloads' of all threads. Some milliseconds in a large process.
 pub fn give_back() {
-    #[cfg(not(plain_malloc))]
-    // SAFETY: it may be called at any time; it touches free memory only.
+    // SAFETY: both may be called at any time; they touch free memory only.
     unsafe {
-        mi_collect(true)
-    };
-    welkin_runtime::give_back_blocks();
+        #[cfg(not(plain_malloc))]
+        mi_collect(true);
+        #[cfg(target_env = "gnu")]
+        libc::malloc_trim(0);
+    }
 }
 
 impl Default for Heap {

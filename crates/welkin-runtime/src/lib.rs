@@ -39,7 +39,7 @@ mod timer;
 pub use env::EnvExists;
 pub use message::{Address, Message, kind};
 pub use node::{Node, NodeBuilder};
-pub use payload::{Payload, PayloadBuf, give_back_blocks, is_possible, may_be_block, room};
+pub use payload::{Payload, PayloadBuf, is_possible, may_be_block, room};
 pub use sched::handover::blocking;
 pub use sched::meter::current_service;
 pub use service::{

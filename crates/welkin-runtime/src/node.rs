@@ -17,7 +17,6 @@ use crate::env::{Env, EnvExists};
 use crate::message::Address;
 use crate::names::Names;
 use crate::os;
-use crate::payload;
 use crate::post::Refusals;
 use crate::sched::Sched;
 use crate::sched::tidy::Tidy;
@@ -120,11 +119,9 @@ impl NodeBuilder {
     }
 
     /// What each worker calls, on its own thread and between services, some time after services have
-    /// ended or large messages were freed: the place to give memory back to the system. At most once a
-    /// second. `malloc` keeps large blocks from now on. Default: nothing.
+    /// ended: the place to give memory back to the system. At most once a second. Default: nothing.
     pub fn tidy(mut self, give_back: fn()) -> Self {
         self.tidy = Some(give_back);
-        payload::keep_large_blocks();
         self
     }
 

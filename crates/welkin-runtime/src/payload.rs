@@ -12,54 +12,9 @@
 use std::ffi::c_void;
 use std::fmt;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Addresses that a program on this kind of machine may have: the lowest pages are never mapped.
 const ADDRESSES: std::ops::Range<u64> = 0x1_0000..1 << 48;
-
-/// Blocks from this size on are large: `malloc` would get each from the system and give it back.
-const LARGE: usize = 128 << 10;
-/// Free memory that `malloc` may keep at the end of each of its arenas, in bytes.
-#[cfg(target_env = "gnu")]
-const KEPT: libc::c_int = 64 << 20;
-
-/// A large block was given back since the last [`take_large_freed`].
-static LARGE_FREED: AtomicBool = AtomicBool::new(false);
-
-/// Has `malloc` keep the memory of large blocks for the next ones: fresh pages cost more than what is done
-/// with the bytes. Whoever calls it gives memory back when [`take_large_freed`] says so.
-pub fn keep_large_blocks() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: both may be set at any time.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT / 2);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
-    }
-}
-
-/// Gives what `malloc` keeps back to the system. The end of an arena is given back by a thread that uses
-/// the arena only, so each should call it.
-pub fn give_back_blocks() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: all may be called at any time; the block is used by nobody.
-    unsafe {
-        libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE as libc::c_int);
-        // The end is looked at when a large block beside it is freed.
-        libc::free(std::hint::black_box(libc::malloc(LARGE)));
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
-        libc::malloc_trim(0);
-    }
-}
-
-/// Whether there are large blocks to be given back to the system, by the next [`take_large_freed`].
-pub fn is_large_freed() -> bool {
-    LARGE_FREED.load(Ordering::Relaxed)
-}
-
-/// As [`is_large_freed`], which is false afterwards.
-pub fn take_large_freed() -> bool {
-    LARGE_FREED.swap(false, Ordering::Relaxed)
-}
 
 /// First capacity of a [`PayloadBuf`], in bytes.
 const FIRST_CAPACITY: usize = 64;
@@ -197,9 +152,6 @@ impl Payload {
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        if self.len >= LARGE {
-            LARGE_FREED.store(true, Ordering::Relaxed);
-        }
         if !self.data.is_null() {
             // SAFETY: owned, from `malloc`, and not freed before: `into_raw` forgets the value.
             unsafe { libc::free(self.data) };

@@ -87,6 +87,13 @@ impl Fleet {
         self.machines.get(machine)?.session
     }
 
+    /// Nobody can tell how the node is; or, for what is done now or never, nobody can be told.
+    pub(super) fn is_away(&self, node: &Node, now_or_never: bool) -> bool {
+        let own = self.plan.own.as_deref() == Some(&node.entry.name);
+        let untold = now_or_never && self.session(&node.entry.machine).is_none();
+        !own && (self.state(node) == State::Unknown || untold)
+    }
+
     /// The node's state, `Unknown` when nobody can tell.
     pub(super) fn state(&self, node: &Node) -> State {
         if self.plan.own.as_deref() == Some(&node.entry.name) {

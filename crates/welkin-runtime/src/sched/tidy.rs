@@ -1,14 +1,12 @@
-//! When memory goes back to the system after services have ended or large messages were freed.
+//! When memory goes back to the system after services have ended.
 //!
 //! An allocator keeps what was freed with the thread that allocated it, and services are dropped by
 //! other workers than those that filled them. So each worker has to look through its own share, and
-//! one that sleeps does not. The monitor begins a *round* when one of both was so and the last round is
-//! [`INTERVAL_NS`] ago: it wakes the workers, and each takes part in the round before it sleeps again. A
-//! worker that never sleeps allocates, and looks through its share by that.
+//! one that sleeps does not. The monitor begins a *round* when services have ended and the last round
+//! is [`INTERVAL_NS`] ago: it wakes the workers, and each takes part in the round before it sleeps
+//! again. A worker that never sleeps allocates, and looks through its share by that.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
-
-use crate::payload;
 
 /// The shortest time between two rounds.
 const INTERVAL_NS: i64 = 1_000_000_000;
@@ -41,7 +39,8 @@ impl Tidy {
 
     /// When the next round is due, if one is, in monotonic nanoseconds.
     pub(crate) fn due_ns(&self) -> Option<i64> {
-        (self.wanted.load(Ordering::Relaxed) || payload::is_large_freed())
+        self.wanted
+            .load(Ordering::Relaxed)
             .then(|| self.begun_ns.load(Ordering::Relaxed) + INTERVAL_NS)
     }
 
@@ -51,7 +50,6 @@ impl Tidy {
             return false;
         }
         self.wanted.store(false, Ordering::Relaxed);
-        payload::take_large_freed();
         self.begun_ns.store(now_ns, Ordering::Relaxed);
         self.round.fetch_add(1, Ordering::Release);
         true

@@ -22,14 +22,12 @@ impl Drain {
         let (now, on) = (fleet.now.mono_ms, self.on);
         for name in self.targets.pending() {
             self.targets.touch(&name, now);
-            let state = fleet
-                .nodes
-                .get(&name)
-                .map_or(State::Unknown, |node| fleet.state(node));
-            if !(state == State::Unknown && self.now_or_never) {
+            let node = fleet.nodes.get(&name);
+            let away = node.is_none_or(|node| fleet.is_away(node, self.now_or_never));
+            if !(away && self.now_or_never) {
                 fleet.want(&name, |w| w.drain = on);
             }
-            if state == State::Unknown {
+            if away {
                 self.targets
                     .fail(fleet, None, &name, "unreachable", "unreachable");
             }

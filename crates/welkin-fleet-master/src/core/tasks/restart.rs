@@ -7,7 +7,6 @@ use super::Poll;
 use super::start::Progress;
 use super::targets::Targets;
 use crate::core::{CallId, Fleet};
-use welkin_fleet_model::state::State;
 
 /// See the file.
 pub(in crate::core) struct Restart {
@@ -72,7 +71,7 @@ impl Restart {
             let text = format!("failed: secret {missing} is not set");
             return self.targets.fail(fleet, call, &name, "failed", text);
         }
-        let unknown = fleet.state(node) == State::Unknown;
+        let unknown = fleet.is_away(node, self.now_or_never);
         let life = fleet.durable.wanted(&name).life.max(node.report.life) + 1;
         if !(unknown && self.now_or_never) {
             fleet.want(&name, |w| (w.running, w.life) = (true, life));

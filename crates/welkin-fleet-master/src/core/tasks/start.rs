@@ -51,7 +51,8 @@ impl Start {
                 "failed: it is no longer in the fleet file",
             );
         };
-        let (state, report) = (fleet.state(node), node.report.clone());
+        let away = fleet.is_away(node, self.now_or_never);
+        let report = node.report.clone();
         let machine = node.entry.machine.clone();
         let wanted = fleet.durable.wanted(name);
         if self.force
@@ -62,7 +63,7 @@ impl Start {
         {
             fleet.want(name, |w| w.holder = None);
         }
-        if state == State::Unknown {
+        if away {
             if !self.now_or_never {
                 fleet.want(name, |w| (w.running, w.revive) = (true, true));
             }

@@ -25,7 +25,7 @@ impl Stop {
                 continue;
             };
             let state = fleet.state(node);
-            if state == State::Unknown && self.now_or_never {
+            if self.now_or_never && fleet.is_away(node, true) {
                 self.targets
                     .fail(fleet, None, &name, "unreachable", "unreachable");
                 continue;
