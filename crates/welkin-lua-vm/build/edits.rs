@@ -43,27 +43,6 @@ LUA_API int lua_isyieldable (lua_State *L) {",
     },
     Edit {
         file: "lapi.c",
-        replace: "LUA_API void lua_createtable (lua_State *L, int narray, int nrec) {",
-        by: "\
-/* (Welkin) what names the short string at 'idx'; NULL: it is none */
-LUA_API const void *welkin_name (lua_State *L, int idx) {
-  const TValue *o = index2value(L, idx);
-  return ttisshrstring(o) ? (const void *)tsvalue(o) : NULL;
-}
-
-
-/* (Welkin) lua_rawget with such a name as the key */
-LUA_API int welkin_rawgetname (lua_State *L, int idx, const void *name) {
-  Table *t = gettable(L, idx);
-  return finishrawget(L, luaH_getshortstr(t, (TString *)name, s2v(L->top.p)));
-}
-
-
-LUA_API void lua_createtable (lua_State *L, int narray, int nrec) {",
-        why: "the fields of a protocol are looked up for every message: interning their names was a twelfth of it",
-    },
-    Edit {
-        file: "lapi.c",
         replace: "LUA_API int lua_status (lua_State *L) {",
         by: "\
 /* (Welkin) in a hook: more hooks may come, in the handlers of the error that it raises */

@@ -224,3 +224,25 @@ LUA_API void welkin_storeitem (lua_State *L, int idx, lua_Integer n,
   L->top.p--;
   luaC_checkGC(L);
 }
+
+
+/* what names the short string on top for the next function; NULL: it is none */
+LUA_API const void *welkin_name (lua_State *L) {
+  const TValue *o = s2v(L->top.p - 1);
+  return ttisshrstring(o) ? (const void *)tsvalue(o) : NULL;
+}
+
+
+/*
+** As lua_rawget with that string as the key, of the table at 'idx', which
+** counts from the top and is negative. The fields of a protocol are looked up
+** for every message: interning their names was a twelfth of it.
+*/
+LUA_API int welkin_rawgetname (lua_State *L, int idx, const void *name) {
+  Table *t = hvalue(s2v(L->top.p + idx));
+  lu_byte tag = luaH_getshortstr(t, (TString *)name, s2v(L->top.p));
+  if (tagisempty(tag))
+    setnilvalue(s2v(L->top.p));
+  api_incr_top(L);
+  return novariant(tag);
+}

@@ -10,24 +10,17 @@
 
 mod values;
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 
 pub use mlua_sys as ffi;
 pub use values::{
-    Kind, Value, welkin_entry, welkin_field, welkin_item, welkin_store, welkin_storeitem,
-    welkin_storenamed,
+    Kind, Value, welkin_entry, welkin_field, welkin_item, welkin_name, welkin_rawgetname,
+    welkin_store, welkin_storeitem, welkin_storenamed,
 };
 
 unsafe extern "C-unwind" {
     /// How many results the caller of the running C function wants; -1: all. Raises nothing.
     pub fn welkin_wanted(L: *mut ffi::lua_State) -> c_int;
-
-    /// What names the short string at `idx` in [`welkin_rawgetname`], for as long as the string is
-    /// reachable; null: it is no short string. Raises nothing.
-    pub fn welkin_name(L: *mut ffi::lua_State, idx: c_int) -> *const c_void;
-
-    /// As `lua_rawget` on the table at `idx` with that string as the key. Raises nothing.
-    pub fn welkin_rawgetname(L: *mut ffi::lua_State, idx: c_int, name: *const c_void) -> c_int;
 
     /// In a hook that is about to raise: hooks may be called again from here on, so that the program's
     /// error handler, which runs within the hook, can be interrupted. Raises nothing.

@@ -1,7 +1,7 @@
 //! Values of tables, read and written without a place on Lua's stack; in C beside the sources of Lua, as
 //! `build/values.c`, where the reason stands too.
 
-use std::ffi::{c_char, c_int, c_uint};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use mlua_sys as ffi;
 
@@ -144,4 +144,12 @@ unsafe extern "C-unwind" {
         n: ffi::lua_Integer,
         value: *const Value,
     );
+
+    /// What names the short string on top in [`welkin_rawgetname`], for as long as the string is
+    /// reachable; null: it is no short string. Raises nothing.
+    pub fn welkin_name(L: *mut ffi::lua_State) -> *const c_void;
+
+    /// As `lua_rawget` on the table at `idx`, which is negative, with that string as the key. Raises
+    /// nothing.
+    pub fn welkin_rawgetname(L: *mut ffi::lua_State, idx: c_int, name: *const c_void) -> c_int;
 }

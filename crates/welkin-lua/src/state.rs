@@ -213,18 +213,18 @@ impl State {
     /// As [`State::raw_get_lit`] with a name that is ready.
     ///
     /// # Safety
-    /// The name was made in this VM and is anchored there; a table is at `index`.
+    /// The name was made in this VM and is anchored there; a table is at `index`, which is negative.
     #[inline]
     pub unsafe fn raw_get_name(self, index: c_int, name: Name) -> c_int {
         // SAFETY: by the function's own contract; one slot is there, as for every push.
-        unsafe { welkin_lua_vm::welkin_rawgetname(self.0, index, name.0 as *const _) }
+        unsafe { vm::welkin_rawgetname(self.0, index, name.0 as *const _) }
     }
 
     /// The name `text`, anchored in the registry for as long as the VM lives. Raises errors of memory.
     pub fn make_name(self, text: &'static CStr) -> Name {
         self.push_lit(text);
         // SAFETY: reads the string on top.
-        let name = unsafe { welkin_lua_vm::welkin_name(self.0, -1) };
+        let name = unsafe { vm::welkin_name(self.0) };
         self.make_ref();
         Name(name as usize)
     }

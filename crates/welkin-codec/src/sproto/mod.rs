@@ -35,7 +35,7 @@ mod schema;
 mod writer;
 
 pub use array::{Blocks, Integers, doubles};
-pub use pack::{BrokenStream, Packer, SHORT_BYTES_MAX, SHORT_ROOM, pack_short, unpack_short};
+pub use pack::{BrokenStream, Packer};
 pub use reader::{DecodeError, Fields, Wire};
 pub use schema::{Field, Kind, Protocol, Schema, Shape, Type};
 pub use writer::{Block, IntegerArray, Message, TooLarge};

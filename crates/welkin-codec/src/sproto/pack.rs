@@ -102,58 +102,6 @@ fn tag_of(word: u64) -> u8 {
     ((set >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
-/// Bytes that [`pack_short`] and [`unpack_short`] take at most, and room for what they make.
-pub const SHORT_BYTES_MAX: usize = 64;
-/// See [`SHORT_BYTES_MAX`].
-pub const SHORT_ROOM: usize = SHORT_BYTES_MAX / 8 * (WORD_BYTES_MAX + 1);
-
-/// Packs few bytes into memory of the caller's; how many bytes of it count.
-#[inline]
-pub fn pack_short(bytes: &[u8], out: &mut [u8; SHORT_ROOM]) -> usize {
-    assert!(
-        bytes.len() <= SHORT_BYTES_MAX,
-        "more than there is room for"
-    );
-    pack_into(bytes, out)
-}
-
-/// The opposite. `None`: the packed bytes are many, or stand for many.
-#[inline]
-pub fn unpack_short(
-    mut packed: &[u8],
-    out: &mut [u8; SHORT_ROOM],
-) -> Result<Option<usize>, BrokenStream> {
-    let mut at = 0;
-    while let Some((&tag, rest)) = packed.split_first() {
-        if tag == RUN || at + 8 > SHORT_ROOM {
-            return Ok(None);
-        }
-        let moves = &MOVES[usize::from(tag)];
-        let (word, rest) = front(rest, moves.count.into())?;
-        out[at..at + 8].copy_from_slice(&moves.apart(word).to_le_bytes());
-        (at, packed) = (at + 8, rest);
-    }
-    Ok(Some(at))
-}
-
-#[inline]
-fn pack_into(bytes: &[u8], out: &mut [u8]) -> usize {
-    let mut packing = Packing {
-        out,
-        at: 0,
-        run: 0,
-        run_words: RUN_MAX,
-    };
-    let (words, rest) = bytes.as_chunks::<8>();
-    words.iter().for_each(|word| packing.word(*word));
-    if !rest.is_empty() {
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        packing.word(last);
-    }
-    packing.at
-}
-
 /// Packs and unpacks, into memory that is used again and again.
 #[derive(Debug, Default)]
 pub struct Packer {
@@ -184,7 +132,20 @@ impl Packer {
         let words = bytes.len().div_ceil(8);
         // At most a word begins a run of its own, with two bytes in front.
         self.make_room(words * (WORD_BYTES_MAX + 1));
-        let len = pack_into(bytes, &mut self.out);
+        let mut packing = Packing {
+            out: &mut self.out,
+            at: 0,
+            run: 0,
+            run_words: RUN_MAX,
+        };
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| packing.word(*word));
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            packing.word(last);
+        }
+        let len = packing.at;
         &self.out[..len]
     }
 
@@ -266,26 +227,12 @@ impl Packing<'_> {
 mod tests {
     use super::*;
 
-    // The short ways must make the same.
     fn packed(bytes: &[u8]) -> Vec<u8> {
-        let packed = Packer::new().pack(bytes).to_vec();
-        if bytes.len() <= SHORT_BYTES_MAX {
-            let mut out = [0; SHORT_ROOM];
-            let len = pack_short(bytes, &mut out);
-            assert_eq!(out[..len], packed);
-        }
-        packed
+        Packer::new().pack(bytes).to_vec()
     }
 
     fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, BrokenStream> {
-        let unpacked = Packer::new().unpack(bytes).map(<[u8]>::to_vec);
-        let mut out = [0; SHORT_ROOM];
-        match unpack_short(bytes, &mut out) {
-            Ok(Some(len)) => assert_eq!(Ok(&out[..len]), unpacked.as_deref()),
-            Ok(None) => {}
-            Err(error) => assert_eq!(unpacked, Err(error)),
-        }
-        unpacked
+        Packer::new().unpack(bytes).map(<[u8]>::to_vec)
     }
 
     #[test]

@@ -16,9 +16,7 @@ use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_int, c_void};
 
 use mlua_sys as ffi;
-use welkin_codec::sproto::{
-    BrokenStream, Packer, Protocol, SHORT_BYTES_MAX, SHORT_ROOM, Schema, pack_short, unpack_short,
-};
+use welkin_codec::sproto::{BrokenStream, Packer, Protocol, Schema};
 
 use super::pointer;
 use super::skynet::Entry;
@@ -223,27 +221,13 @@ lua_fn! {
     /// `pack(text) -> text`, or of a pointer and a size: zeros left out.
     fn pack(call: &mut Call) -> LuaResult {
         let bytes = bytes_argument(call.state, 1)?;
-        if bytes.len() > SHORT_BYTES_MAX {
-            return with_packer(call.state, |packer| Ok(packer.pack(bytes)));
-        }
-        let mut out = [0; SHORT_ROOM];
-        let len = pack_short(bytes, &mut out);
-        call.state.push_bytes(&out[..len]);
-        Ok(1)
+        with_packer(call.state, |packer| Ok(packer.pack(bytes)))
     }
 
     /// `unpack(text) -> text`, or of a pointer and a size: the zeros are back.
     fn unpack(call: &mut Call) -> LuaResult {
         let bytes = bytes_argument(call.state, 1)?;
-        let mut out = [0; SHORT_ROOM];
-        match unpack_short(bytes, &mut out) {
-            Ok(Some(len)) => {
-                call.state.push_bytes(&out[..len]);
-                Ok(1)
-            }
-            Ok(None) => with_packer(call.state, |packer| packer.unpack(bytes)),
-            Err(error) => Err(LuaError::new(error.to_string())),
-        }
+        with_packer(call.state, |packer| packer.unpack(bytes))
     }
 }
 

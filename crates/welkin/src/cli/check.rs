@@ -60,10 +60,9 @@ fn compile_all(config: &Config) -> Result<(), Failure> {
 
 /// Looks for the start service where a node would.
 fn find_start(config: &Config) -> Result<(), Failure> {
-    let text = |key: &str, default: &str| text(config, key, default);
-    let start = text("start", "main");
+    let start = text(config, "start", "main");
     let name = start.split_ascii_whitespace().next().unwrap_or_default();
-    let patterns = text("luaservice", LUASERVICE);
+    let patterns = text(config, "luaservice", LUASERVICE);
     let mut paths = patterns
         .split(';')
         .filter(|pattern| !pattern.is_empty())

@@ -283,6 +283,17 @@ pub(super) fn so_far(task: &Task) -> Outcome {
     }
 }
 
+/// What an agent could not be asked, or failed to do: the code follows from the reason.
+fn failed(outcome: &mut Outcome, of: &str, why: &str) {
+    let code = if why == "unreachable" {
+        "unreachable"
+    } else {
+        "failed"
+    };
+    outcome.status = Status::Failed;
+    outcome.errors.push(trouble(of, code, why));
+}
+
 /// One thing that failed, with its code.
 pub(super) fn trouble(node: &str, code: &str, text: impl Into<String>) -> Trouble {
     Trouble {

@@ -5,7 +5,7 @@ use serde_json::json;
 use welkin_fleet_model::wire::agent::{Ask, Reply};
 use welkin_fleet_model::wire::client::{Outcome, Status};
 
-use super::{Asker, Poll, Work, trouble};
+use super::{Asker, Poll, Work, failed, trouble};
 use crate::core::tables::row;
 use crate::core::{CallId, Fleet};
 
@@ -70,13 +70,7 @@ impl Pass {
             }
             Some(Ok(_)) => {}
             Some(Err(why)) => {
-                let code = if why == "unreachable" {
-                    "unreachable"
-                } else {
-                    "failed"
-                };
-                outcome.status = Status::Failed;
-                outcome.errors.push(trouble(&self.node, code, why));
+                failed(&mut outcome, &self.node, &why);
             }
         }
         Poll::Done(outcome)

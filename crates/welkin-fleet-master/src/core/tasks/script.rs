@@ -11,7 +11,7 @@ use welkin_fleet_model::wire::agent::{Ask, Reply, Script};
 use welkin_fleet_model::wire::client::{Outcome, Status};
 
 use super::restart::Restart;
-use super::{Asker, Poll, trouble};
+use super::{Asker, Poll, failed};
 use crate::core::tables::row;
 use crate::core::{CallId, Change, Fleet};
 
@@ -100,13 +100,7 @@ impl ScriptTask {
                 ]));
             }
             if let Err(why) = text {
-                let code = if why == "unreachable" {
-                    "unreachable"
-                } else {
-                    "failed"
-                };
-                outcome.status = Status::Failed;
-                outcome.errors.push(trouble(machine, code, why));
+                failed(&mut outcome, machine, why);
             }
         }
         outcome

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use serde_json::json;
 use welkin_fleet_model::wire::agent::{Ask, Reply};
-use welkin_fleet_model::wire::client::{Outcome, Status};
+use welkin_fleet_model::wire::client::Outcome;
 
-use super::{Asker, Poll, trouble};
+use super::{Asker, Poll, failed};
 use crate::core::tables::row;
 use crate::core::{CallId, Fleet};
 
@@ -166,13 +166,7 @@ impl Upgrade {
                 ("version", json!(version)),
             ]));
             if let Err(why) = result {
-                let code = if why == "unreachable" {
-                    "unreachable"
-                } else {
-                    "failed"
-                };
-                outcome.status = Status::Failed;
-                outcome.errors.push(trouble(machine, code, why));
+                failed(&mut outcome, machine, why);
             }
         }
         outcome
