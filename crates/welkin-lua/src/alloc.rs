@@ -9,20 +9,11 @@
 
 use std::ffi::c_void;
 
+use parking_lot::Mutex;
+use passing::{give, resize, take};
 use region::Region;
 
-#[cfg(plain_malloc)]
-use libc::{free as give, malloc as take, realloc as resize};
-#[cfg(not(plain_malloc))]
-use libmimalloc_sys::{mi_free as give, mi_malloc as take, mi_realloc as resize};
-
 const FIRST_WARNING: usize = 32 << 20;
-
-#[cfg(not(plain_malloc))]
-unsafe extern "C" {
-    /// mimalloc's: the binding has it only with a further dependency.
-    fn mi_collect(force: bool);
-}
 
 /// Accounts of one VM. Written only by the worker that runs it.
 #[derive(Debug)]
@@ -43,12 +34,15 @@ pub struct Heap {
 
 /// Gives free memory back to the system: the calling thread's share of the VMs' blocks, also what other
 /// threads have freed of it, and the payloads' of all threads. Some milliseconds in a large process.
+///
+/// One thread at a time: of two that collect at once mimalloc lets only one give pages back.
 pub fn give_back() {
-    // SAFETY: both may be called at any time; they touch free memory only.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock();
+    passing::collect();
+    // SAFETY: it may be called at any time; it touches free memory only.
+    #[cfg(target_env = "gnu")]
     unsafe {
-        #[cfg(not(plain_malloc))]
-        mi_collect(true);
-        #[cfg(target_env = "gnu")]
         libc::malloc_trim(0);
     }
 }
@@ -68,8 +62,7 @@ impl Default for Heap {
 
 /// Memory for a region: `size` bytes, aligned to 16; null: none.
 pub fn take_region(size: usize) -> *mut u8 {
-    // SAFETY: no preconditions.
-    unsafe { take(size).cast() }
+    take(size).cast()
 }
 
 /// Gives the memory of a region back.
@@ -150,4 +143,6 @@ pub unsafe extern "C" fn allocate(
     fresh
 }
 
+#[cfg_attr(plain_malloc, path = "plain.rs")]
+pub mod passing;
 pub mod region;

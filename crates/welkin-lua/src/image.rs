@@ -96,6 +96,12 @@ impl Images {
         None
     }
 
+    /// Whether the text command `LAUNCH text` would be served from an image.
+    pub fn serve(&self, text: &[u8]) -> bool {
+        let mut words = loader::words(text);
+        words.next() == Some(b"snlua") && words.next().is_some_and(|name| self.get(name).is_some())
+    }
+
     /// Notes that `name` was prepared as usual; true: it is time for its image.
     fn is_due(&self, name: &[u8]) -> bool {
         if let Some(Entry::Refused) = self.0.read().get(name) {

@@ -31,4 +31,6 @@ pub mod vm;
 pub mod waits;
 
 pub use alloc::give_back;
+#[cfg(not(plain_malloc))]
+pub use alloc::passing::Allocator;
 pub use module::{Options, register};

@@ -76,7 +76,7 @@ pub fn push_arguments(vm: VmPtr, text: &[u8]) -> Result<i32, Vec<u8>> {
 }
 
 /// The words of a launch: a name and its arguments.
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|c| c.is_ascii_whitespace() || *c == 0x0b)
         .filter(|w| !w.is_empty())
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use welkin_runtime::{Context, Flow, Message, Service, preempt as runtime_preempt};
 
 use crate::alloc::give_region;
+use crate::alloc::passing::Passing;
 use crate::alloc::region::Region;
 use crate::control::LuaControl;
 use crate::dispatch::Incoming;
@@ -33,6 +34,8 @@ pub struct LuaService {
     control: Arc<LuaControl>,
     vm: Option<VmPtr>,
     paused: Paused,
+    /// It was cloned: one of many that come and go.
+    cloned: bool,
 }
 
 // SAFETY: the VM is reached only through this value, which one worker at a time holds (`&mut`).
@@ -46,13 +49,21 @@ impl LuaService {
             control,
             vm: None,
             paused: Paused::Nothing,
+            cloned: false,
         }
+    }
+
+    /// Where the service's blocks come from until the value's end.
+    fn heap(&self) -> Option<Passing> {
+        self.cloned.then(Passing::begin)
     }
 
     fn first_message(&mut self, cx: &Context<'_>, message: &Message) -> Flow {
         let text = message.payload.as_bytes();
         let name = loader::usual_name(cx.node, &self.shared, text);
         let image = name.and_then(|name| self.shared.images.get(name));
+        self.cloned = image.is_some();
+        let _apart = self.heap();
         let control = self.control.clone();
         let opened = match &image {
             Some(image) => image.open(cx, &self.shared, control),
@@ -189,6 +200,7 @@ fn report(mut vm: VmPtr) {
 
 impl Service for LuaService {
     fn handle(&mut self, cx: &Context<'_>, message: Message) -> Flow {
+        let _apart = self.heap();
         runtime_preempt::enter_lua();
         let flow = match self.vm {
             None => self.first_message(cx, &message),
@@ -235,6 +247,7 @@ impl Service for LuaService {
     }
 
     fn resume(&mut self, cx: &Context<'_>) -> Flow {
+        let _apart = self.heap();
         runtime_preempt::enter_lua();
         let flow = match (self.vm, self.paused) {
             (Some(vm), Paused::Main) => self.run_main(vm, 0),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// Under `cfg(plain_malloc)` all memory is `malloc`'s, for tools that watch it: `cargo xtask sanitize`.
 #[cfg(not(plain_malloc))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: welkin_lua::Allocator = welkin_lua::Allocator;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();

@@ -116,8 +116,7 @@ impl Region {
             return unsafe { self.base.add(begin).cast() };
         }
         self.spilled = true;
-        // SAFETY: no preconditions.
-        unsafe { take(size) }
+        take(size)
     }
 
     /// The first block of the list `list`, which is not empty; what is beyond `units` is listed again.

@@ -6,6 +6,7 @@ use std::ffi::c_int;
 use mlua_sys as ffi;
 use welkin_runtime::{Address, Node};
 
+use crate::alloc::passing::Passing;
 use crate::border::LuaError;
 use crate::lua_fn;
 use crate::state::State;
@@ -299,5 +300,7 @@ fn run_command(vm: VmPtr, state: State) -> Option<Vec<u8>> {
     } else {
         None
     };
+    let cloned = command == b"LAUNCH" && param.is_some_and(|text| vm.shared.images.serve(text));
+    let _apart = cloned.then(Passing::begin);
     vm.node.command(&vm.slot, command, param)
 }
