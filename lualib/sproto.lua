@@ -111,35 +111,17 @@ function sproto:queryproto(key)
 	return self.__pcache[key] or find_protocol(self, key)
 end
 
----@param name string
----@param value table
----@return string
-function sproto:encode(name, value)
-	return encode(self.__tcache[name] or find_type(self, name), value)
-end
-
----@param name string
----@param ... any  text, or pointer and size; a table as the last argument is filled
----@return table message
----@return integer size  bytes read
-function sproto:decode(name, ...)
-	return decode(self.__tcache[name] or find_type(self, name), ...)
-end
-
----@param name string
----@param value table
----@return string
-function sproto:pencode(name, value)
-	return pack(encode(self.__tcache[name] or find_type(self, name), value))
-end
-
----@param name string
----@param ... any  packed text, or pointer and size
----@return table message
----@return integer size
-function sproto:pdecode(name, ...)
-	return decode(self.__tcache[name] or find_type(self, name), unpack(...))
-end
+-- These look into `__tcache` by themselves and come here for what is not in it. `decode` takes a text, or
+-- a pointer and a size, and fills a table that is the last argument; `pencode` and `pdecode` pack as well.
+---@type fun(self: sproto, name: string, value: table): string
+sproto.encode = nil
+---@type fun(self: sproto, name: string, ...: any): table, integer
+sproto.decode = nil
+---@type fun(self: sproto, name: string, value: table): string
+sproto.pencode = nil
+---@type fun(self: sproto, name: string, ...: any): table, integer
+sproto.pdecode = nil
+sproto.encode, sproto.decode, sproto.pencode, sproto.pdecode = core.methods(find_type, "__tcache")
 
 ---@param key string|integer
 ---@param value table|nil

@@ -44,7 +44,10 @@ skynet.start(function()
 	skynet.register ".cluster_master"
 	fleet.answer()
 	service = fleet.service()
-	skynet.info_func(function(command, node)
+	skynet.info_func(function(command, node, more)
+		if more then
+			return string.format("%s takes one node at most; %s is one word too many", command, more)
+		end
 		-- Without a command the answer names all there are.
 		return ask(command or "help", node)
 	end)

@@ -193,7 +193,10 @@ local function on_error(id, _, err)
 	elseif s.callback or s.udp then
 		skynet.error("socket: accept error: " .. tostring(err))
 	else
-		skynet.error(string.format("socket: error on %d %s", id, err))
+		-- One that is half closed has lost nothing more.
+		if s.connected then
+			skynet.error(string.format("socket: error on %d %s", id, err))
+		end
 		s.connected = false
 		driver.shutdown(id)
 		wake(s)

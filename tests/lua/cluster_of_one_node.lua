@@ -38,9 +38,29 @@ local function pointers(sender)
 	check.equal("push", notes, { { "pushed", 1 } })
 end
 
+-- The debug request LINK, which waits for the end of the service.
+local function linked(name, address)
+	local link = {}
+	skynet.fork(function()
+		link.answered = pcall(skynet.call, address, "debug", "LINK")
+		link.over = true
+	end)
+	skynet.yield()
+	skynet.call(address, "debug", "PING")
+	check.that(name .. " does not answer LINK while it lives", not link.over)
+	return function()
+		check.await(function()
+			return link.over
+		end)
+		check.that(name .. " fails LINK when it ends", not link.answered)
+	end
+end
+
 -- The next call has another connection.
 local function agent_that_is_told_to_end(agent)
+	local ended = linked("an agent", agent)
 	skynet.send(agent, "lua", "exit")
+	ended()
 	check.await(function()
 		return not pcall(skynet.call, agent, "debug", "PING")
 	end)
@@ -56,7 +76,9 @@ local function sender_that_is_killed(sender)
 		failed = not pcall(cluster.call, "me", "@self", "never")
 	end)
 	cluster.call("me", "@self", "first")
+	local ended = linked("a sender", sender)
 	skynet.kill(sender)
+	ended()
 	check.await(function()
 		return failed ~= nil
 	end)

@@ -116,6 +116,34 @@ local function objects()
 	check.fails("no bundle", "nil sproto at index 9", loader.load, 9)
 end
 
+local function types_by_name()
+	local own = sproto.parse(SCHEMA)
+	for _ = 1, 2 do
+		check.fails("an unknown type", "type not found", own.encode, own, "none", {})
+		check.fails("an unknown type", "type not found", own.pdecode, own, "none", "")
+		check.equal("a known one", own:decode("all", own:encode("all", { i = 3 })), { i = 3 })
+	end
+	check.fails("no object", "attempt to index", sproto.encode, nil, "all", {})
+	check.fails("no arguments", "attempt to index", sproto.decode)
+	check.fails("no name", "bad argument", own.encode, own)
+	check.fails("no text", "Need a string or userdata", own.decode, own, "all")
+	check.equal("packed is encoded and packed", own:pencode("all", FULL), core.pack(own:encode("all", FULL)))
+	check.fails("not packed", "Invalid unpack stream", own.pdecode, own, "all", "\255")
+	local given = { i = 9, other = 1 }
+	check.equal("the given table", own:decode("all", own:encode("all", { s = "x" }), given) == given, true)
+	check.equal("is filled", given, { i = 9, other = 1, s = "x" })
+end
+
+local function long_names()
+	local name = ("name"):rep(20)
+	local own = sproto.parse(string.format(".t { %s 0 : string %s_list 1 : *t(%s) }", name, name, name))
+	local message = { [name] = "x", [name .. "_list"] = { y = { [name] = "y" } } }
+	check.equal("long names", own:decode("t", own:encode("t", message)), message)
+	local inherits = setmetatable({}, { __index = message })
+	check.equal("and __index", own:decode("t", own:encode("t", inherits)), message)
+	check.equal("and a table to fill", own:decode("t", own:encode("t", message), {}), message)
+end
+
 local function calls()
 	local both = sproto.parse [[
 .package { type 0 : integer session 1 : integer ud 2 : string }
@@ -139,5 +167,7 @@ check.main(function()
 	metamethods()
 	errors()
 	objects()
+	types_by_name()
+	long_names()
 	calls()
 end)

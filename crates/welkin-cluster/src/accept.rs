@@ -13,7 +13,7 @@ use welkin_runtime::{
     Address, Context, Flow, LaunchError, Message, Module, NewService, Payload, Service, kind,
 };
 
-use crate::debug;
+use crate::debug::Debug;
 use crate::message::{Asker, packed, word};
 use crate::text::{number, unescaped, words};
 
@@ -53,6 +53,7 @@ impl Module for ListenerModule {
             listener,
             address: None,
             agents: HashSet::new(),
+            debug: Debug::default(),
         };
         Ok(NewService {
             service: Box::new(service),
@@ -70,6 +71,7 @@ struct Listener {
     /// What it listens on, packed.
     address: Option<Box<[u8]>>,
     agents: HashSet<Address>,
+    debug: Debug,
 }
 
 impl Service for Listener {
@@ -79,13 +81,14 @@ impl Service for Listener {
             // An agent has ended.
             kind::TEXT => drop(self.agents.remove(&message.source)),
             kind::LUA => self.command(cx, &message),
-            _ => debug::other(cx, &message, 0),
+            _ => self.debug.other(cx, &message, 0),
         }
         Flow::Done
     }
 
     fn ended(&mut self, cx: &Context<'_>) {
         self.net.close(cx.node, cx.slot.address(), self.listener);
+        self.debug.ended(cx);
     }
 }
 

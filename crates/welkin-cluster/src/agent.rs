@@ -22,7 +22,7 @@ use welkin_runtime::{
 };
 
 use crate::body::{Body, Frame};
-use crate::debug;
+use crate::debug::Debug;
 use crate::message::{nil, trace_line};
 use crate::text::{number, words};
 use answers::Answers;
@@ -57,6 +57,7 @@ impl Module for AgentModule {
             return Err(LaunchError::Failed);
         };
         self.0.nodelay(fd);
+        self.0.read_large(fd);
         self.0.start(cx.node, cx.slot.address(), fd);
         let agent = Agent {
             answers: Answers::new(self.0.clone(), fd, crate::queue_max(cx.node)),
@@ -71,6 +72,7 @@ impl Module for AgentModule {
             full: false,
             paused: false,
             ending: false,
+            debug: Debug::default(),
         };
         Ok(NewService {
             service: Box::new(agent),
@@ -97,6 +99,7 @@ struct Agent {
     paused: bool,
     /// The connection has ended, but what came before is not all handed on.
     ending: bool,
+    debug: Debug,
 }
 
 struct Running {
@@ -121,7 +124,7 @@ impl Service for Agent {
             kind::LUA => self.command(cx, &message),
             // A package from a Lua gate.
             kind::CLIENT => self.frame(cx, message.payload.as_bytes()),
-            _ => debug::other(cx, &message, self.running.len()),
+            _ => self.debug.other(cx, &message, self.running.len()),
         }
         if cx.slot.mailbox_len() == 0 {
             self.answers.flush(cx);
@@ -137,6 +140,7 @@ impl Service for Agent {
         self.net.close(cx.node, cx.slot.address(), self.fd);
         let gone = Message::bare(cx.slot.address(), 0, kind::TEXT);
         drop(cx.node.post(self.listener, gone));
+        self.debug.ended(cx);
     }
 }
 
@@ -255,7 +259,7 @@ impl Agent {
             Found::Service(address) if call.to == To::Address(0) => {
                 if let Some(session) = call.session {
                     let address = names::packed_address(address);
-                    self.answers.result(cx, session, address.as_bytes());
+                    self.answers.result(cx, session, address);
                 }
             }
             Found::Service(address) => self.deliver(cx, Some(address), call),
@@ -313,9 +317,7 @@ impl Agent {
         let ok = message.kind == kind::RESPONSE;
         if let Some(running) = self.running.remove(&message.session) {
             match ok {
-                true => self
-                    .answers
-                    .result(cx, running.session, message.payload.as_bytes()),
+                true => self.answers.result(cx, running.session, message.payload),
                 false => self.answers.error(cx, running.session, FAILED),
             }
             if let Some(tag) = running.tag {

@@ -1,6 +1,8 @@
 //! Messages being put together, in the memory that services hand on, and frames that come in pieces.
 
-use welkin_codec::cluster::{PART, Room};
+use std::sync::Arc;
+
+use welkin_codec::cluster::{PART, Room, parts};
 use welkin_codec::seri::Sink;
 use welkin_runtime::{Payload, PayloadBuf};
 
@@ -9,11 +11,6 @@ use welkin_runtime::{Payload, PayloadBuf};
 pub struct Body(PayloadBuf);
 
 impl Body {
-    /// Room for so many bytes.
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self(PayloadBuf::with_capacity(bytes))
-    }
-
     /// All of it.
     pub fn finish(self) -> Payload {
         self.0.finish()
@@ -35,6 +32,34 @@ impl Sink for Body {
 impl Room for Body {
     fn reserve(&mut self, bytes: usize) {
         self.0.reserve(bytes);
+    }
+}
+
+/// A message of which the last bytes are to be sent: what stands before them told whom it is for.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    /// All of it.
+    pub message: Arc<Payload>,
+    /// The first byte to send.
+    pub from: usize,
+}
+
+impl Tail {
+    /// The bytes to send.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.message.as_bytes()[self.from..]
+    }
+
+    /// A head for each of the parts that they travel in, written with the part's number, from 0, its
+    /// length, and whether it is the last one.
+    pub fn heads(&self, mut write: impl FnMut(&mut Body, usize, usize, bool)) -> Vec<Payload> {
+        let numbered = parts(self.as_bytes()).zip(0..);
+        let heads = numbered.map(|((part, last), number)| {
+            let mut head = Body::default();
+            write(&mut head, number, part.len(), last);
+            head.finish()
+        });
+        heads.collect()
     }
 }
 

@@ -5,17 +5,44 @@ use welkin_runtime::{Context, Message, kind};
 
 use crate::message::{Asker, nil, packed, word};
 
-/// Handles a message that none of the service's own kinds is: debug requests are answered, other
-/// requests fail, the rest is nobody's. `waiting` is how many requests the service works on.
-pub fn other(cx: &Context<'_>, message: &Message, waiting: usize) {
-    let Some(asker) = Asker::of(message) else {
-        return;
-    };
-    match message.kind {
-        kind::DEBUG => debug(cx, asker, message, waiting),
-        kind::RESPONSE | kind::ERROR => {}
-        _ => asker.fail(cx),
+/// Most requests `LINK` that wait at one service.
+const LINKS_MAX: usize = 1 << 16;
+
+/// What a service does with messages that none of its own kinds is.
+#[derive(Default, Debug)]
+pub struct Debug {
+    /// Who is told, by an error, when the service ends.
+    links: Vec<Asker>,
+}
+
+impl Debug {
+    /// Handles one: debug requests are answered, other requests fail, the rest is nobody's. `waiting` is
+    /// how many requests the service works on.
+    pub fn other(&mut self, cx: &Context<'_>, message: &Message, waiting: usize) {
+        let Some(asker) = Asker::of(message) else {
+            return;
+        };
+        match message.kind {
+            kind::DEBUG if is_link(message) && self.links.len() < LINKS_MAX => {
+                self.links.push(asker);
+            }
+            kind::DEBUG => debug(cx, asker, message, waiting),
+            kind::RESPONSE | kind::ERROR => {}
+            _ => asker.fail(cx),
+        }
     }
+
+    /// The service ends.
+    pub fn ended(&mut self, cx: &Context<'_>) {
+        for asker in self.links.drain(..) {
+            asker.fail(cx);
+        }
+    }
+}
+
+fn is_link(message: &Message) -> bool {
+    let command = Reader::new(message.payload.as_bytes()).next();
+    command == Ok(Some(Token::String(b"LINK")))
 }
 
 fn debug(cx: &Context<'_>, asker: Asker, message: &Message, waiting: usize) {
@@ -40,7 +67,7 @@ fn debug(cx: &Context<'_>, asker: Asker, message: &Message, waiting: usize) {
             writer.end_table();
         }),
         // These are not answered by anybody.
-        b"GC" | b"TERM" | b"LINK" => return,
+        b"GC" | b"TERM" => return,
         _ => return asker.fail(cx),
     };
     asker.answer(cx, answer);

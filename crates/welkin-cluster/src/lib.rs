@@ -32,7 +32,7 @@ use std::sync::Arc;
 use welkin_net::Net;
 use welkin_runtime::Node;
 
-pub use body::Body;
+pub use body::{Body, Tail};
 
 /// Key of the environment: most bytes that wait to be sent to one peer, in MiB.
 const QUEUE_MAX: &[u8] = b"welkin_cluster_queue_max_mb";

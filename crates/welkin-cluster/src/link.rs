@@ -6,7 +6,7 @@
 //! once; when the connection ends, every one that waits fails, and only those.
 //!
 //! Small frames are gathered until [`Link::flush`] or until they are [`FLUSH_BYTES`]; large messages go
-//! beneath them at low priority, a few parts at a time.
+//! beneath them at low priority, part by part from where they lie.
 //!
 //! Limits: bytes that the peer does not take ([`Link::new`]), and [`WAITING_MAX`] requests that wait: a
 //! caller with a deadline may have given up long ago, which nobody tells the link.
@@ -14,25 +14,22 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 
 use welkin_codec::cluster::{
-    self, Answer, Malformed, PART, Responses, To, next_session, parts, write_begin, write_part,
+    self, Answer, Malformed, PART, Responses, To, next_session, write_begin, write_part_head,
     write_request, write_trace,
 };
 use welkin_codec::frame::{Header, Package, Stream};
 use welkin_codec::seri::Sink;
 use welkin_runtime::Payload;
 
-use crate::body::{Body, Frame};
+use crate::body::{Body, Frame, Tail};
 
 /// Most requests that wait for an answer.
 const WAITING_MAX: usize = 1 << 20;
 /// Gathered bytes that go out at once.
 const FLUSH_BYTES: usize = 64 * 1024;
-/// Parts of a large message that go out as one piece: nothing comes between them.
-pub(crate) const PARTS_AT_ONCE: usize = 2;
-/// Most bytes that frames have beside the parts of a piece: a trace, a begin, heads.
-pub(crate) const HEADS_MAX: usize = 512;
 /// Room for gathered bytes that is kept while there are none.
 const OUT_KEPT: usize = FLUSH_BYTES + PART;
 
@@ -46,8 +43,8 @@ pub trait Io {
     fn close(&mut self);
     /// Sends whole frames at high priority, also before the connection stands.
     fn send(&mut self, frames: &[u8]);
-    /// The same at low priority.
-    fn send_low(&mut self, frames: Payload);
+    /// Sends a message in parts of [`PART`] bytes, one behind each of the heads, at low priority.
+    fn send_parts(&mut self, heads: Vec<Payload>, message: &Tail);
     /// Bytes that wait to be sent.
     fn unsent(&mut self) -> usize;
     /// The answer of a request.
@@ -63,11 +60,39 @@ pub struct Request<'a, W> {
     /// Whom it is for; checked.
     pub to: To<'a>,
     /// Packed values.
-    pub message: &'a [u8],
+    pub message: Values<'a>,
     /// `None`: a push.
     pub waiter: Option<W>,
     /// What to send in front of it, made from the session after its own.
     pub trace: Option<&'a dyn Fn(u32) -> Vec<u8>>,
+}
+
+/// Packed values, to be sent.
+#[derive(Debug)]
+pub enum Values<'a> {
+    /// They are copied.
+    Lent(&'a [u8]),
+    /// They are sent from where they lie, if they travel in parts.
+    Shared(Tail),
+}
+
+impl Values<'_> {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Values::Lent(bytes) => bytes,
+            Values::Shared(tail) => tail.as_bytes(),
+        }
+    }
+
+    fn to_tail(&self) -> Tail {
+        match self {
+            Values::Lent(bytes) => Tail {
+                message: Arc::new(Payload::copy_from(bytes)),
+                from: 0,
+            },
+            Values::Shared(tail) => tail.clone(),
+        }
+    }
 }
 
 /// See the head of this file.
@@ -129,7 +154,8 @@ impl<W: Copy> Link<W> {
 
     /// Sends a request, on a new connection if there is none.
     pub fn submit<I: Io<Waiter = W>>(&mut self, io: &mut I, request: &Request<'_, W>) {
-        if let Err(why) = self.admit(io, request.message.len()) {
+        let message = request.message.as_bytes();
+        if let Err(why) = self.admit(io, message.len()) {
             io.log(format_args!("{why}"));
             if let Some(waiter) = request.waiter {
                 // It has had its number all the same, as in skynet.
@@ -139,7 +165,7 @@ impl<W: Copy> Link<W> {
             return;
         }
         self.connect_if_idle(io);
-        let large = request.message.len() >= PART;
+        let large = message.len() >= PART;
         let session = self.session;
         let numbered = large || request.waiter.is_some();
         if numbered {
@@ -160,7 +186,7 @@ impl<W: Copy> Link<W> {
         } else {
             let session = if numbered { session } else { 0 };
             trace(&mut self.out, request, self.session);
-            write_request(&mut self.out, &request.to, session, request.message);
+            write_request(&mut self.out, &request.to, session, message);
             if self.out.len() >= FLUSH_BYTES {
                 self.flush(io);
             }
@@ -210,25 +236,19 @@ impl<W: Copy> Link<W> {
         session: u32,
     ) {
         self.flush(io);
-        let mut piece = Body::with_capacity(PARTS_AT_ONCE * PART + HEADS_MAX);
-        trace(&mut piece, request, self.session);
+        let message = request.message.to_tail();
         // `admit` has seen to it that the size fits.
-        let size = request.message.len() as u32;
+        let size = message.as_bytes().len();
         let push = request.waiter.is_none();
-        write_begin(&mut piece, &request.to, session, size, push);
-        for (number, (part, last)) in (1..).zip(parts(request.message)) {
-            write_part(&mut piece, session, part, last);
-            if last || number % PARTS_AT_ONCE == 0 {
-                let room = if last {
-                    0
-                } else {
-                    PARTS_AT_ONCE * PART + HEADS_MAX
-                };
-                let piece = mem::replace(&mut piece, Body::with_capacity(room)).finish();
-                self.unsent_max += piece.len();
-                io.send_low(piece);
+        let heads = message.heads(|head, number, bytes, last| {
+            if number == 0 {
+                trace(head, request, self.session);
+                write_begin(head, &request.to, session, size as u32, push);
             }
-        }
+            write_part_head(head, session, bytes, last);
+        });
+        self.unsent_max += size + heads.iter().map(Payload::len).sum::<usize>();
+        io.send_parts(heads, &message);
     }
 
     /// Sends what is gathered. To be called when nothing more is known to come at once.

@@ -7,7 +7,7 @@ use welkin_runtime::{
     Address, Context, Flow, LaunchError, Message, Module, NewService, Service, kind,
 };
 
-use crate::debug;
+use crate::debug::Debug;
 use crate::message::{Asker, joined, packed, word};
 use crate::text::{number, unescaped, words};
 
@@ -40,6 +40,7 @@ impl Module for ProxyModule {
             sender: Address(sender),
             call: head(b"call"),
             send: head(b"send"),
+            debug: Debug::default(),
         };
         Ok(NewService {
             service: Box::new(proxy),
@@ -53,6 +54,7 @@ struct Proxy {
     /// What stands in front of the values of a request.
     call: Box<[u8]>,
     send: Box<[u8]>,
+    debug: Debug,
 }
 
 impl Service for Proxy {
@@ -60,9 +62,13 @@ impl Service for Proxy {
         match message.kind {
             kind::LUA | kind::SNAX => self.forward(cx, &message),
             kind::TRACE => drop(cx.node.post(self.sender, message)),
-            _ => debug::other(cx, &message, 0),
+            _ => self.debug.other(cx, &message, 0),
         }
         Flow::Done
+    }
+
+    fn ended(&mut self, cx: &Context<'_>) {
+        self.debug.ended(cx);
     }
 }
 

@@ -12,13 +12,14 @@ use welkin_runtime::{
     Address, Context, Flow, LaunchError, Message, Module, NewService, Payload, Service, kind,
 };
 
-use crate::command::{self, Command, Values};
-use crate::debug;
+use crate::body::Tail;
+use crate::command::{self, Command};
+use crate::debug::Debug;
 use crate::endpoint::Endpoint;
-use crate::link::{Io, Link, Request, tag_fits};
+use crate::link::{Io, Link, Request, Values, tag_fits};
 use crate::message::{Asker, nil, trace_line};
 use crate::text::{unescaped, words};
-use welkin_codec::cluster::To;
+use welkin_codec::cluster::{PART, To};
 
 /// Services whose next request is traced, at most; more are forgotten.
 const TAGS_MAX: usize = 1024;
@@ -45,6 +46,7 @@ impl Module for SenderModule {
                 fd: 0,
                 changing: Vec::new(),
             },
+            debug: Debug::default(),
         };
         Ok(NewService {
             service: Box::new(sender),
@@ -60,6 +62,7 @@ struct Sender {
     node: Vec<u8>,
     own_name: Vec<u8>,
     end: End,
+    debug: Debug,
 }
 
 /// The near end of the connection.
@@ -81,7 +84,7 @@ struct At<'a> {
 impl Service for Sender {
     fn handle(&mut self, cx: &Context<'_>, message: Message) -> Flow {
         match message.kind {
-            kind::LUA => self.command(cx, &message),
+            kind::LUA => self.command(cx, message),
             kind::SOCKET => self.event(cx, &message.payload),
             kind::TRACE => {
                 if self.tags.len() >= TAGS_MAX {
@@ -90,7 +93,7 @@ impl Service for Sender {
                 let tag = message.payload.as_bytes().into();
                 self.tags.insert(message.source, tag);
             }
-            _ => debug::other(cx, &message, self.link.waiting()),
+            _ => self.debug.other(cx, &message, self.link.waiting()),
         }
         if cx.slot.mailbox_len() == 0 {
             let end = &mut self.end;
@@ -106,19 +109,37 @@ impl Service for Sender {
         self.link.flush(&mut at);
         self.link.close(&mut at, true);
         at.changed(false);
+        self.debug.ended(cx);
     }
 }
 
 impl Sender {
-    fn command(&mut self, cx: &Context<'_>, message: &Message) {
-        let asker = Asker::of(message);
+    fn command(&mut self, cx: &Context<'_>, message: Message) {
+        let asker = Asker::of(&message);
         let tag = match self.tags.is_empty() {
             true => None,
             false => self.tags.remove(&message.source),
         };
-        match command::read(message.payload.as_bytes()) {
+        let payload = message.payload;
+        if payload.as_bytes().len() < PART {
+            return self.take(cx, payload.as_bytes(), None, asker, tag);
+        }
+        let payload = Arc::new(payload);
+        self.take(cx, payload.as_bytes(), Some(&payload), asker, tag);
+    }
+
+    /// `shared`: what `bytes` lie in, if they may be sent from there.
+    fn take(
+        &mut self,
+        cx: &Context<'_>,
+        bytes: &[u8],
+        shared: Option<&Arc<Payload>>,
+        asker: Option<Asker>,
+        tag: Option<Box<[u8]>>,
+    ) {
+        match command::read(bytes) {
             Command::Request { to, message } => match to {
-                Ok(to) => self.request(cx, to, &message, asker, tag),
+                Ok(to) => self.request(cx, to, values(&message, shared), asker, tag),
                 Err(why) => refuse(cx, asker, &why),
             },
             Command::Change(host) => self.change(cx, host, asker),
@@ -130,7 +151,7 @@ impl Sender {
         &mut self,
         cx: &Context<'_>,
         to: To<'_>,
-        message: &Values<'_>,
+        message: Values<'_>,
         waiter: Option<Asker>,
         tag: Option<Box<[u8]>>,
     ) {
@@ -150,7 +171,7 @@ impl Sender {
         }
         let request = Request {
             to,
-            message: message.as_bytes(),
+            message,
             waiter,
             trace: traced.then_some(&trace),
         };
@@ -215,6 +236,18 @@ impl Sender {
     }
 }
 
+/// The values of a request, copied only if they are few. Those in a command are its end.
+fn values<'a>(message: &'a command::Values<'_>, shared: Option<&Arc<Payload>>) -> Values<'a> {
+    let bytes = message.as_bytes();
+    match (message, shared) {
+        (command::Values::Here(_), Some(shared)) => Values::Shared(Tail {
+            message: shared.clone(),
+            from: shared.as_bytes().len() - bytes.len(),
+        }),
+        _ => Values::Lent(bytes),
+    }
+}
+
 /// The tag as the far node is told it, and the log lines that connect both.
 fn announced(
     cx: &Context<'_>,
@@ -264,6 +297,7 @@ impl Io for At<'_> {
         let Endpoint { host, port, .. } = &self.end.endpoint;
         self.end.fd = self.end.net.connect(self.cx.node, own, host, *port);
         self.end.net.nodelay(self.end.fd);
+        self.end.net.read_large(self.end.fd);
     }
 
     fn close(&mut self) {
@@ -279,9 +313,9 @@ impl Io for At<'_> {
         net.send_bytes(self.cx.node, fd, frames, Priority::High);
     }
 
-    fn send_low(&mut self, frames: Payload) {
-        let (net, fd) = (&self.end.net, self.end.fd);
-        net.send(self.cx.node, fd, frames, Priority::Low);
+    fn send_parts(&mut self, heads: Vec<Payload>, message: &Tail) {
+        let (net, fd, Tail { message, from }) = (&self.end.net, self.end.fd, message);
+        net.send_parts(self.cx.node, fd, heads, message, *from, PART);
     }
 
     fn unsent(&mut self) -> usize {

@@ -168,12 +168,12 @@ impl<'a, B: Sink + Default> Packages<'a, B> {
 
     fn more_body(&mut self, mut body: B, missing: usize) -> Option<<Self as Iterator>::Item> {
         let (now, rest) = self.data.split_at(missing.min(self.data.len()));
-        body.extend(now);
+        let missing = missing - now.len();
+        body.extend_first(now, missing);
         self.data = rest;
-        if now.len() == missing {
+        if missing == 0 {
             return Some(Ok(Package::Joined(body)));
         }
-        let missing = missing - now.len();
         self.stream.part = Part::Body { body, missing };
         None
     }

@@ -5,4 +5,5 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg_attr(not(feature = "sqlite"), path = "absent.rs")]
 pub mod sqlite;

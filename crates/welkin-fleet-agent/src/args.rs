@@ -169,6 +169,20 @@ impl Given {
     }
 }
 
+/// The same command line for who becomes another binary: what was linked needs no token any more, and
+/// standard input is not read twice.
+pub fn without_token(mut arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut kept = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--token-file") => drop(arguments.next()),
+            Some(text) if text.starts_with("--token-file=") => {}
+            _ => kept.push(argument),
+        }
+    }
+    kept
+}
+
 fn address(text: String) -> Result<String, String> {
     let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
     match port {
@@ -186,6 +200,13 @@ mod tests {
     fn parse(words: &str) -> Result<Word, String> {
         let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
         super::parse(&words)
+    }
+
+    #[test]
+    fn a_token_is_not_handed_on() {
+        let given = ["agent", "--token-file", "-", "--dir", "d", "--token-file=t"];
+        let kept = without_token(given.into_iter().map(OsString::from));
+        assert_eq!(kept, ["agent", "--dir", "d"]);
     }
 
     #[test]

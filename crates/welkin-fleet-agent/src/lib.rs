@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use welkin_codec::control::Answer;
 use welkin_fleet_model::units::rfc3339;
+use welkin_fleet_trust::Identity;
 
 mod agent;
 mod args;
@@ -163,7 +164,7 @@ fn serve(args: &Args) -> Result<(), String> {
         Outcome::Become(program) => {
             let error = std::process::Command::new(&program)
                 .arg0("wk-agent")
-                .args(std::env::args_os().skip(1))
+                .args(args::without_token(std::env::args_os().skip(1)))
                 .exec();
             Err(format!("exec: {}: {error}", program.display()))
         }
@@ -178,20 +179,28 @@ fn way(args: &Args, settings: &Settings) -> Result<link::Way, String> {
             .map_err(|error| format!("the host's name is not known ({error}): give --machine"))?,
     };
     welkin_fleet_trust::check_name(&machine)?;
+    let identity = settings.folders.identity();
     Ok(link::Way {
         master: match &args.master {
             Master::Local(path) => Master::Local(settings.base.join(path)),
             tcp => tcp.clone(),
         },
-        identity: settings.folders.identity(),
-        token: args
-            .token_file
-            .as_deref()
-            .map(link::read_token)
-            .transpose()?,
+        token: token(args, &identity)?,
+        identity,
         secret_file: args.secret_file.clone(),
         machine,
     })
+}
+
+/// The token, if one is named. One that is gone is missed only by who is not enrolled yet: a unit goes on
+/// naming the file, long after it was used and removed.
+fn token(args: &Args, identity: &Path) -> Result<Option<String>, String> {
+    let read = args.token_file.as_deref().map(link::read_token).transpose();
+    let enrolled = || matches!(Identity::load(identity), Ok(Some(_)));
+    match read {
+        Err(_) if enrolled() => Ok(None),
+        read => read,
+    }
 }
 
 /// One agent a folder: its lock, which holds its process number.
@@ -231,11 +240,13 @@ fn lock(folders: &Folders) -> Result<File, String> {
     Ok(file)
 }
 
+/// In place, and cut behind it: on a full disk what is there can be written over, new blocks cannot be had.
 fn write_lock(file: &mut File, text: &str) -> Result<(), String> {
+    let text = format!("{text}\n");
     let written = file
-        .set_len(0)
-        .and_then(|()| file.seek(SeekFrom::Start(0)))
-        .and_then(|_| writeln!(file, "{text}"));
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.write_all(text.as_bytes()))
+        .and_then(|()| file.set_len(text.len() as u64));
     written.map_err(|error| format!("lock: {error}"))
 }
 

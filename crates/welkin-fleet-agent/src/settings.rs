@@ -1,6 +1,6 @@
 //! What an agent knows from its start and never changes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::folders::Folders;
 
@@ -21,4 +21,18 @@ pub struct Settings {
     pub trusted_keys: Vec<String>,
     /// The agent's own user.
     pub user: u32,
+}
+
+impl Settings {
+    /// Full digest of the release that `program` (a path without links) lies in, if it is one of ours.
+    pub fn release_of(&self, program: &Path) -> Option<String> {
+        let within = program.strip_prefix(self.folders.releases()).ok()?;
+        let digest = within.components().next()?;
+        Some(digest.as_os_str().to_string_lossy().into_owned())
+    }
+
+    /// The same for the agent's own binary.
+    pub fn own_release(&self) -> Option<String> {
+        self.release_of(&self.program)
+    }
 }

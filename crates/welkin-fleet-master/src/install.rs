@@ -2,77 +2,64 @@
 
 use std::path::Path;
 
-use crate::arguments::{Arguments, Port};
+use welkin_fleet_model::unit::Service;
 
-const UNIT: &str = "/etc/systemd/system/welkin-fleet-master.service";
+use crate::arguments::{Arguments, Port};
 
 /// Writes the unit; says what to do next.
 pub(crate) fn write(arguments: &Arguments) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| format!("own path: {error}"))?;
-    let dir = std::path::absolute(&arguments.dir).map_err(|error| format!("--dir: {error}"))?;
-    let text = unit(&program, &dir, arguments)?;
-    std::fs::write(UNIT, text).map_err(|error| format!("{UNIT}: {error}"))?;
-    println!(
-        "wrote {UNIT}; now: systemctl daemon-reload && systemctl enable --now welkin-fleet-master"
-    );
+    let folder = std::env::current_dir().map_err(|error| format!("working folder: {error}"))?;
+    let service = Service {
+        name: "welkin-master",
+        description: "Welkin fleet master",
+        words: words(&program, &folder, arguments)?,
+        folder: &folder,
+        lines: &["LimitNOFILE=65536"],
+        root: rustix::process::geteuid().is_root(),
+    };
+    let (path, text) = (service.path(std::env::var_os("HOME"))?, service.text()?);
+    let anew = !std::fs::read_to_string(&path).is_ok_and(|before| before == text);
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(&path, text))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    println!("{}", service.next(&path, anew));
     Ok(())
 }
 
-fn unit(program: &Path, dir: &Path, arguments: &Arguments) -> Result<String, String> {
-    let mut words = vec![
-        quoted(program)?,
-        "fleet".to_owned(),
-        "master".to_owned(),
-        "--dir".to_owned(),
-        quoted(dir)?,
-    ];
-    let mut option = |name: &str, value: &str| -> Result<(), String> {
-        words.push(name.to_owned());
-        words.push(quoted(Path::new(value))?);
-        Ok(())
+/// The command line, with paths that lead from anywhere.
+fn words(program: &Path, folder: &Path, arguments: &Arguments) -> Result<Vec<String>, String> {
+    let text = |path: &Path| {
+        let path = folder.join(path);
+        let text = path.to_str().map(str::to_owned);
+        text.ok_or_else(|| format!("{} is not UTF-8 and cannot stand in a unit", path.display()))
     };
+    let mut words = vec![text(program)?];
+    words.extend(["fleet", "master", "--dir"].map(str::to_owned));
+    words.push(text(&arguments.dir)?);
+    let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
     for (name, port) in [("--listen", arguments.listen), ("--http", arguments.http)] {
         match port {
             Port::Usual(_) => {}
-            Port::At(address) => option(name, &address.to_string())?,
-            Port::Off => option(name, "off")?,
+            Port::At(address) => option(name, address.to_string()),
+            Port::Off => option(name, "off".to_owned()),
         }
     }
     for host in &arguments.http_hosts {
-        option("--http-host", host)?;
+        option("--http-host", host.clone());
     }
     for (name, path) in [
         ("--http-token-file", &arguments.http_token),
         ("--secret-file", &arguments.secret),
     ] {
         if let Some(path) = path {
-            let path = std::path::absolute(path).map_err(|error| format!("{name}: {error}"))?;
-            option(name, path.to_str().ok_or("a path is not text")?)?;
+            option(name, text(path)?);
         }
     }
     if arguments.http_tls {
         words.push("--http-tls".to_owned());
     }
-    Ok(format!(
-        "[Unit]\nDescription=Welkin fleet master\nAfter=network-online.target\nWants=network-online.target\n\n\
-         [Service]\nExecStart={}\nRestart=always\nRestartSec=1\nLimitNOFILE=65536\n\n\
-         [Install]\nWantedBy=multi-user.target\n",
-        words.join(" ")
-    ))
-}
-
-/// For a unit: `%` and `$` mean something there, blanks part words.
-fn quoted(path: &Path) -> Result<String, String> {
-    let text = path
-        .to_str()
-        .filter(|text| !text.contains(['\n', '"', '\\']));
-    let text = text.ok_or_else(|| format!("{} cannot stand in a unit", path.display()))?;
-    let text = text.replace('%', "%%").replace('$', "$$");
-    Ok(if text.contains(char::is_whitespace) {
-        format!("\"{text}\"")
-    } else {
-        text
-    })
+    Ok(words)
 }
 
 #[cfg(test)]
@@ -82,18 +69,12 @@ mod tests {
     #[test]
     fn the_unit_starts_what_was_asked_for() {
         let arguments = Arguments {
+            dir: "state".into(),
             listen: Port::At(([0, 0, 0, 0], 7951).into()),
             ..Arguments::default()
         };
-        let unit = unit(
-            Path::new("/opt/a b/welkin"),
-            Path::new("/srv/100%"),
-            &arguments,
-        )
-        .unwrap();
-        let line =
-            r#"ExecStart="/opt/a b/welkin" fleet master --dir /srv/100%% --listen 0.0.0.0:7951"#;
-        assert!(unit.contains(line), "{unit}");
-        assert!(unit.contains("Restart=always"));
+        let words = words(Path::new("/bin/welkin"), Path::new("/srv"), &arguments).unwrap();
+        let line = "/bin/welkin fleet master --dir /srv/state --listen 0.0.0.0:7951";
+        assert_eq!(words.join(" "), line);
     }
 }

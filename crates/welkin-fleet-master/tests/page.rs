@@ -23,6 +23,28 @@ use welkin_fleet_model::state::State;
 const STATE_OF: &str = "
     const node = document.querySelector(`[data-node=\"${arguments[0]}\"]`);
     return node && node.querySelector('.state').textContent + ' ' + getComputedStyle(node.querySelector('.state')).color;";
+/// How many nodes stand in the page.
+const SHOWN: &str = "return document.querySelectorAll('[data-node]').length;";
+/// Types into the filter; how long that takes until it is drawn, in milliseconds.
+const FILTER: &str = "
+    const begin = performance.now();
+    document.getElementById('filter').value = arguments[0];
+    document.getElementById('filter').dispatchEvent(new Event('input'));
+    document.body.getBoundingClientRect();
+    return Math.round(performance.now() - begin);";
+/// Whether the lines of a node are drawn.
+const LINE_OF: &str = "
+    const path = document.querySelector(`[data-node=\"${arguments[0]}\"] .line .over`);
+    return Boolean(path && path.getAttribute('d'));";
+const SCROLL_TO: &str = "
+    document.querySelector(`[data-node=\"${arguments[0]}\"]`).scrollIntoView();";
+/// Work that holds the page up for longer than 50 ms is written down from now on.
+const WATCH_TASKS: &str = "
+    window.tasks = [];
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) tasks.push(Math.round(entry.duration));
+    }).observe({ type: 'longtask' });";
+const TASKS: &str = "return JSON.stringify(window.tasks);";
 /// By how many pixels the page is wider than its window.
 const TOO_WIDE: &str = "
     const root = document.documentElement;
@@ -70,6 +92,57 @@ fn the_page_follows_the_fleet_and_fits_a_phone() {
     changes_appear_without_reload(&browser, &fleet);
     nobody_else_is_asked(&browser, &own);
     a_phone_has_no_sideways_scroll(&browser, &own);
+}
+
+#[test]
+fn a_thousand_nodes_are_shown_filtered_and_followed() {
+    let Some(browser) = Browser::start() else {
+        eprintln!("SKIPPED: there is no chromedriver (apt-get install chromium chromium-driver)");
+        return;
+    };
+    let fleet = Arc::new(Fleet::large());
+    let own = format!("http://{}/", serve(fleet.clone()));
+    browser.resize(1240, 1000);
+    let begin = std::time::Instant::now();
+    browser.open(&own);
+    let shown = |count: usize| move |value: &Value| *value == json!(count);
+    let none = || json!([]);
+    browser.until(SHOWN, none(), shown(1000));
+    eprintln!("shown after {:?}", begin.elapsed());
+    browser.run(WATCH_TASKS, none());
+    let full = "return fleet.online.length === fleet.points;";
+    browser.until(full, none(), is_true);
+    eprintln!("at rest: {}", browser.run(TASKS, none()));
+    // Words and states, as a person types and presses them.
+    for (words, count) in [
+        ("scene_000", 10),
+        ("m007", 10),
+        ("m007 group_3", 1),
+        ("", 1000),
+    ] {
+        let took = browser.run(FILTER, json!([words]));
+        eprintln!("filter {words:?}: {took} ms");
+        browser.until(SHOWN, none(), shown(count));
+    }
+    fleet.set("scene_0999", State::Failed, "it broke");
+    let failed = |shown: &Value| begins(shown, "failed ");
+    browser.until(STATE_OF, json!(["scene_0999"]), failed);
+    browser.run(
+        "document.querySelector('[data-state=failed]').click();",
+        none(),
+    );
+    browser.until(SHOWN, none(), shown(1));
+    browser.run(
+        "document.querySelector('[data-state=failed]').click();",
+        none(),
+    );
+    browser.until(SHOWN, none(), shown(1000));
+    // What comes into sight has its lines.
+    browser.until(LINE_OF, json!(["scene_0000"]), is_true);
+    browser.run(SCROLL_TO, json!(["scene_0999"]));
+    browser.until(LINE_OF, json!(["scene_0999"]), is_true);
+    eprintln!("in all: {}", browser.run(TASKS, none()));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 fn changes_appear_without_reload(browser: &Browser, fleet: &Fleet) {

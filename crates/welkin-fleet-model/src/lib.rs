@@ -15,5 +15,6 @@ pub mod note;
 pub mod select;
 pub mod state;
 pub mod table;
+pub mod unit;
 pub mod units;
 pub mod wire;

@@ -39,6 +39,10 @@ const GIB: f64 = (1 << 30) as f64;
 
 /// What a console command asks the master. The error is the one line to show.
 pub fn request(command: &str, node: Option<&str>) -> Result<Command, String> {
+    if let Some(node) = node.filter(|node| *node == "all" || node.contains(['*', '?', ':'])) {
+        // A selection of the modern commands; here a node is meant by its full name.
+        return Err(format!("unknown node {}", printable(node)));
+    }
     let all = vec!["all".to_owned()];
     let sel = node.map(|node| vec![node.to_owned()]).unwrap_or_default();
     let figures = |kind| Command::Figures {

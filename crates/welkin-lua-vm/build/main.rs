@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 const LUA_FOLDER: &str = "lua-5.5.1";
 /// What a C module needs to include.
 const PUBLIC_HEADERS: [&str; 4] = ["lua.h", "luaconf.h", "lauxlib.h", "lualib.h"];
+/// Files of ours beside the sources.
+const OWN_FILES: [&str; 2] = ["hash.h", "values.c"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build");
@@ -23,7 +25,10 @@ fn main() {
     let include = out.join("include");
     copy_source(&locate::lua_source(&out, LUA_FOLDER), &source);
     edits::apply(&source);
-    fs::copy("build/values.c", source.join("values.c")).expect("cannot copy build/values.c");
+    for name in OWN_FILES {
+        let from = Path::new("build").join(name);
+        fs::copy(&from, source.join(name)).unwrap_or_else(|e| panic!("cannot copy {name}: {e}"));
+    }
     copy_headers(&source, &include);
     compile(&source);
     println!("cargo:include={}", include.display());
@@ -63,7 +68,7 @@ fn compile(source: &Path) {
         .define("STRCACHE_N", "32")
         .define("STRCACHE_M", "1")
         // The interpreter is the hot loop of every service, so it is fast in our debug builds too.
-        .opt_level(if env_is("PROFILE", "release") { 3 } else { 2 });
+        .opt_level(if env_is("OPT_LEVEL", "3") { 3 } else { 2 });
     match env::var("CARGO_CFG_TARGET_OS").as_deref() {
         Ok("linux") => config.define("LUA_USE_LINUX", None),
         Ok("macos") => config.define("LUA_USE_MACOSX", None),

@@ -115,22 +115,31 @@ LUA_API void welkin_item (lua_State *L, int idx, lua_Integer n,
 }
 
 
+/* the argument at 'idx', a positive index, which stays where it is */
+LUA_API void welkin_argument (lua_State *L, int idx, welkin_Value *out) {
+  StkId o = L->ci->func.p + idx;
+  if (o < L->top.p)
+    describe(s2v(o), out);
+  else {
+    out->kind = NIL;
+    out->type = LUA_TNONE;
+  }
+}
+
+
 /*
-** 't[k]' with metamethods, of any value at 'idx', where 'k' is the string at
-** 'n' in the list at 'names'. Pushes it, and gives 1, if it is OTHER or if
-** nobody else need hold it.
+** 't[name]' with metamethods, of any value at 'idx'. Pushes it, and gives 1,
+** if it is OTHER or if nobody else need hold it.
 */
-LUA_API int welkin_field (lua_State *L, int names, lua_Integer n, int idx,
+LUA_API int welkin_field (lua_State *L, int idx, const void *name,
                           welkin_Value *value) {
+  TString *key = (TString *)name;
   TValue *o = at(L, idx);
-  TValue key, found;
-  lu_byte tag;
-  luaH_fastgeti(hvalue(at(L, names)), n, &key, tag);
   if (l_likely(ttistable(o))) {
     Table *t = hvalue(o);
-    tag = l_likely(ttisshrstring(&key))
-          ? luaH_getshortstr(t, tsvalue(&key), &found)
-          : luaH_getstr(t, tsvalue(&key), &found);
+    TValue found;
+    lu_byte tag = l_likely(strisshr(key)) ? luaH_getshortstr(t, key, &found)
+                                          : luaH_getstr(t, key, &found);
     if (!tagisempty(tag))
       return describe_or_push(L, &found, value);
     if (t->metatable == NULL) {
@@ -139,7 +148,7 @@ LUA_API int welkin_field (lua_State *L, int names, lua_Integer n, int idx,
       return 0;
     }
   }
-  setobj2s(L, L->top.p, &key);
+  setsvalue2s(L, L->top.p, key);
   api_incr_top(L);
   lua_gettable(L, idx);
   describe(s2v(L->top.p - 1), value);
@@ -147,8 +156,55 @@ LUA_API int welkin_field (lua_State *L, int names, lua_Integer n, int idx,
 }
 
 
-static void push_described (lua_State *L, const welkin_Value *value) {
-  TValue *o = s2v(L->top.p);
+/*
+** The light userdata 't[field][k]', where 't' is the first argument, 'field'
+** the string that is upvalue 'n', and 'k' the second argument, a string; NULL
+** if there is none.
+*/
+LUA_API void *welkin_remembered (lua_State *L, int n) {
+  const TValue *field = &clCvalue(s2v(L->ci->func.p))->upvalue[n - 1];
+  TValue inner, found;
+  const TValue *t = at(L, 1), *k = at(L, 2);
+  if (L->top.p - (L->ci->func.p + 1) < 2 || !ttistable(t) || !ttisstring(k))
+    return NULL;
+  if (tagisempty(luaH_getstr(hvalue(t), tsvalue(field), &inner)) ||
+      !ttistable(&inner))
+    return NULL;
+  if (tagisempty(luaH_getstr(hvalue(&inner), tsvalue(k), &found)) ||
+      !ttislightuserdata(&found))
+    return NULL;
+  return pvalue(&found);
+}
+
+
+/* pushes upvalue 'n' of the running function, a full userdata; its block */
+LUA_API void *welkin_pushblock (lua_State *L, int n) {
+  const TValue *o = &clCvalue(s2v(L->ci->func.p))->upvalue[n - 1];
+  setobj2s(L, L->top.p, o);
+  api_incr_top(L);
+  return getudatamem(uvalue(o));
+}
+
+
+/*
+** The same for the value at 'i' of the table that is upvalue 'n'; NULL, with
+** nothing pushed, if it is no full userdata.
+*/
+LUA_API void *welkin_pushblockat (lua_State *L, int n, lua_Integer i) {
+  const TValue *t = &clCvalue(s2v(L->ci->func.p))->upvalue[n - 1];
+  TValue o;
+  lu_byte tag;
+  luaH_fastgeti(hvalue(t), i, &o, tag);
+  if (tagisempty(tag) || !ttisfulluserdata(&o))
+    return NULL;
+  setobj2s(L, L->top.p, &o);
+  api_incr_top(L);
+  return getudatamem(uvalue(&o));
+}
+
+
+/* the described value; one of kind OTHER is on top */
+static void make (lua_State *L, const welkin_Value *value, TValue *o) {
   switch (value->kind) {
     case FALSE_: setbfvalue(o); break;
     case TRUE_: setbtvalue(o); break;
@@ -156,23 +212,49 @@ static void push_described (lua_State *L, const welkin_Value *value) {
     case FLOAT: setfltvalue(o, value->u.n); break;
     case TEXT: {
       TString *ts = luaS_newlstr(L, value->u.s, value->len);
-      setsvalue2s(L, L->top.p, ts);
+      setsvalue(L, o, ts);
       break;
     }
+    case OTHER: setobj(L, o, s2v(L->top.p - 1)); break;
     default: setnilvalue(o); break;
   }
-  api_incr_top(L);
 }
 
 
-/* the value is on top, and popped */
-static void set (lua_State *L, Table *t, const TValue *key) {
-  TValue *value = s2v(L->top.p - 1);
+/* for what may make room in the table, and so collect garbage */
+static void put_slowly (lua_State *L, Table *t, const TValue *key,
+                        TValue *value) {
+  setobj2s(L, L->top.p, key);
+  api_incr_top(L);
+  setobj2s(L, L->top.p, value);
+  api_incr_top(L);
   luaH_set(L, t, key, value);
   invalidateTMcache(t);
   luaC_barrierback(L, obj2gco(t), key);
   luaC_barrierback(L, obj2gco(t), value);
-  L->top.p--;
+  L->top.p -= 2;
+}
+
+
+/*
+** 't[name] = value'. In a table that was made for its keys most find their
+** place unused: then the key is not there, and nothing has to be looked for.
+*/
+static void put (lua_State *L, Table *t, TString *name, TValue *value) {
+  TValue key;
+  setsvalue(L, &key, name);
+  if (strisshr(name) && !isdummy(t) && !ttisnil(value)) {
+    Node *n = gnode(t, lmod(name->hash, sizenode(t)));
+    if (keyisnil(n)) {
+      setnodekey(n, &key);
+      setobj2t(L, gval(n), value);
+      invalidateTMcache(t);
+      luaC_barrierback(L, obj2gco(t), &key);
+      luaC_barrierback(L, obj2gco(t), value);
+      return;
+    }
+  }
+  put_slowly(L, t, &key, value);
 }
 
 
@@ -184,18 +266,18 @@ LUA_API void welkin_store (lua_State *L, int idx, const char *key, size_t len,
                            const welkin_Value *value) {
   Table *t = hvalue(at(L, idx));
   TString *name = luaS_newlstr(L, key, len);
-  TValue k;
-  setsvalue2s(L, L->top.p, name);  /* holds it while the value is made */
-  api_incr_top(L);
-  setsvalue(L, &k, name);
-  if (value->kind != OTHER)
-    push_described(L, value);
+  TValue o;
+  if (value->kind != TEXT)
+    make(L, value, &o);
   else {
-    setobjs2s(L, L->top.p, L->top.p - 2);
+    setsvalue2s(L, L->top.p, name);  /* holds it while the value is made */
     api_incr_top(L);
+    make(L, value, &o);
+    L->top.p--;
   }
-  set(L, t, &k);
-  L->top.p -= (value->kind != OTHER) ? 1 : 2;
+  put(L, t, name, &o);
+  if (value->kind == OTHER)
+    L->top.p--;
   luaC_checkGC(L);
 }
 
@@ -203,12 +285,25 @@ LUA_API void welkin_store (lua_State *L, int idx, const char *key, size_t len,
 /* the same for 't[names[n]] = value', where the name is a string */
 LUA_API void welkin_storenamed (lua_State *L, int idx, int names,
                                 lua_Integer n, const welkin_Value *value) {
-  TValue key;
+  TValue key, o;
   lu_byte tag;
   luaH_fastgeti(hvalue(at(L, names)), n, &key, tag);
-  if (value->kind != OTHER)
-    push_described(L, value);
-  set(L, hvalue(at(L, idx)), &key);
+  make(L, value, &o);
+  put(L, hvalue(at(L, idx)), tsvalue(&key), &o);
+  if (value->kind == OTHER)
+    L->top.p--;
+  luaC_checkGC(L);
+}
+
+
+/* the same for 't[name] = value' */
+LUA_API void welkin_storefield (lua_State *L, int idx, const void *name,
+                                const welkin_Value *value) {
+  TValue o;
+  make(L, value, &o);
+  put(L, hvalue(at(L, idx)), (TString *)name, &o);
+  if (value->kind == OTHER)
+    L->top.p--;
   luaC_checkGC(L);
 }
 
@@ -217,26 +312,58 @@ LUA_API void welkin_storenamed (lua_State *L, int idx, int names,
 LUA_API void welkin_storeitem (lua_State *L, int idx, lua_Integer n,
                                const welkin_Value *value) {
   Table *t = hvalue(at(L, idx));
-  if (value->kind != OTHER)
-    push_described(L, value);
-  luaH_setint(L, t, n, s2v(L->top.p - 1));
-  luaC_barrierback(L, obj2gco(t), s2v(L->top.p - 1));
-  L->top.p--;
+  lua_Unsigned place = l_castS2U(n) - 1u;
+  TValue o;
+  make(L, value, &o);
+  if (l_likely(place < t->asize)) {
+    obj2arr(t, cast_uint(place), &o);
+    luaC_barrierback(L, obj2gco(t), &o);
+  }
+  else {
+    TValue key;
+    setivalue(&key, n);
+    put_slowly(L, t, &key, &o);
+  }
+  if (value->kind == OTHER)
+    L->top.p--;
   luaC_checkGC(L);
 }
 
 
-/* what names the short string on top for the next function; NULL: it is none */
+/*
+** Pushes a new userdata of 'size' bytes and 'values' user values, whose
+** metatable is upvalue 'n' of the running function, a table; its block.
+*/
+LUA_API void *welkin_newblock (lua_State *L, size_t size, int values, int n) {
+  Table *metatable = hvalue(&clCvalue(s2v(L->ci->func.p))->upvalue[n - 1]);
+  Udata *u = luaS_newudata(L, size, cast(unsigned short, values));
+  u->metatable = metatable;
+  setuvalue(L, s2v(L->top.p), u);
+  api_incr_top(L);
+  luaC_objbarrier(L, u, metatable);
+  luaC_checkfinalizer(L, obj2gco(u), metatable);
+  luaC_checkGC(L);
+  return getudatamem(u);
+}
+
+
+/* what names the string on top for the functions here */
 LUA_API const void *welkin_name (lua_State *L) {
-  const TValue *o = s2v(L->top.p - 1);
-  return ttisshrstring(o) ? (const void *)tsvalue(o) : NULL;
+  return (const void *)tsvalue(s2v(L->top.p - 1));
+}
+
+
+/* pushes the string of that name */
+LUA_API void welkin_pushname (lua_State *L, const void *name) {
+  setsvalue2s(L, L->top.p, (TString *)name);
+  api_incr_top(L);
 }
 
 
 /*
-** As lua_rawget with that string as the key, of the table at 'idx', which
-** counts from the top and is negative. The fields of a protocol are looked up
-** for every message: interning their names was a twelfth of it.
+** As lua_rawget with that string as the key, a short one, of the table at
+** 'idx', which counts from the top and is negative. The fields of a protocol
+** are looked up for every message: interning their names was a twelfth of it.
 */
 LUA_API int welkin_rawgetname (lua_State *L, int idx, const void *name) {
   Table *t = hvalue(s2v(L->top.p + idx));

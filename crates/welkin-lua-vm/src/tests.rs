@@ -218,7 +218,14 @@ fn every_entry_of_a_table_is_met_once() {
 #[test]
 fn values_are_stored_and_found_with_and_without_metamethods() {
     let lua = Lua::new();
-    value_of(&lua, c"return {'a', 'b', 'c'}");
+    value_of(&lua, c"return {'a', 'b', 'c', ('e'):rep(50)}");
+    // SAFETY: a table of strings at 1, which holds them.
+    let names: [_; 4] = std::array::from_fn(|at| unsafe {
+        ffi::lua_rawgeti(lua.0, 1, at as ffi::lua_Integer + 1);
+        let name = crate::welkin_name(lua.0);
+        ffi::lua_settop(lua.0, 1);
+        name
+    });
     value_of(&lua, c"return setmetatable({}, {__index = function(_, k) return k == 'b' and 'of b' or nil end})");
     let stored = [crate::Value::text(b"text"), crate::Value::integer(-7)];
     let on_stack = crate::Value::OTHER;
@@ -238,12 +245,18 @@ fn values_are_stored_and_found_with_and_without_metamethods() {
         assert_eq!(ffi::lua_gettop(lua.0), 2);
         assert_eq!(ffi::lua_getfield(lua.0, 2, c"d".as_ptr()), ffi::LUA_TTABLE);
         ffi::lua_settop(lua.0, 2);
-        assert_eq!(crate::welkin_field(lua.0, 1, 1, 2, &raw mut value), 0);
+        assert_eq!(crate::welkin_field(lua.0, 2, names[0], &raw mut value), 0);
         assert_eq!(text(&value), b"text");
-        assert_eq!(crate::welkin_field(lua.0, 1, 2, 2, &raw mut value), 1);
+        assert_eq!(crate::welkin_field(lua.0, 2, names[1], &raw mut value), 1);
         assert_eq!(text(&value), b"of b");
-        assert_eq!(crate::welkin_field(lua.0, 1, 3, 2, &raw mut value), 1);
+        assert_eq!(crate::welkin_field(lua.0, 2, names[2], &raw mut value), 1);
         assert_eq!(value.kind, crate::Kind::Nil);
+        ffi::lua_settop(lua.0, 2);
+        crate::welkin_storefield(lua.0, 2, names[3], &raw const stored[1]);
+        assert_eq!(crate::welkin_field(lua.0, 2, names[3], &raw mut value), 0);
+        assert_eq!(value.kind, crate::Kind::Integer);
+        crate::welkin_pushname(lua.0, names[3]);
+        assert_eq!(ffi::lua_rawget(lua.0, 2), ffi::LUA_TNUMBER);
         ffi::lua_settop(lua.0, 2);
         crate::welkin_item(lua.0, 2, 3, &raw mut value);
         assert_eq!(
@@ -253,4 +266,34 @@ fn values_are_stored_and_found_with_and_without_metamethods() {
         crate::welkin_item(lua.0, 2, 4, &raw mut value);
         assert_eq!(value.kind, crate::Kind::Nil);
     }
+}
+
+#[test]
+fn strings_of_every_length_are_found_again() {
+    let lua = Lua::new();
+    let code = "local t, seen = {}, 0
+        for len = 0, 100 do for _, c in ipairs { 'a', '\\0', '\\xff' } do
+            if len > 0 or c == 'a' then t[c:rep(len)] = len end
+        end end
+        for _ in pairs(t) do seen = seen + 1 end
+        for k, len in pairs(t) do
+            if #k ~= len or t[k:sub(1, len // 2) .. k:sub(len // 2 + 1)] ~= len then return k end
+        end
+        return seen";
+    assert_eq!(lua.eval(code), "301");
+}
+
+#[test]
+fn strings_that_differ_in_any_byte_are_spread() {
+    // Were many of them in one place, this would take minutes.
+    let lua = Lua::new();
+    let code = "local t, count = {}, 0
+        for at = 1, 40 do for byte = 0, 255 do for other = 0, 7 do
+            local s = ('x'):rep(at - 1) .. string.char(byte) .. ('y'):rep(40 - at - 1) .. other
+            if not t[s] then t[s], count = true, count + 1 end
+        end end end
+        return count";
+    let wanted: u32 = 40 * 256 * 8;
+    let found: u32 = lua.eval(code).parse().unwrap();
+    assert!(found > wanted * 9 / 10, "{found}");
 }

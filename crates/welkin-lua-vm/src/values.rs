@@ -108,15 +108,32 @@ unsafe extern "C-unwind" {
     /// `t[n]` without metamethods. A value of kind `Other` is pushed. Raises nothing.
     pub fn welkin_item(L: *mut ffi::lua_State, idx: c_int, n: ffi::lua_Integer, value: *mut Value);
 
-    /// `t[k]` with metamethods, of any value at `idx`, where `k` is the string at `n` of the table at
-    /// `names`. 1: the value was pushed too. May raise, and run Lua code, if there is a metamethod.
+    /// The argument at `idx`, a positive index; nothing is pushed. Behind the last one it is nil, with
+    /// the type `LUA_TNONE`. Raises nothing.
+    pub fn welkin_argument(L: *mut ffi::lua_State, idx: c_int, value: *mut Value);
+
+    /// `t[name]` with metamethods, of any value at `idx`; the name is one of [`welkin_name`]. 1: the value
+    /// was pushed too. May raise, and run Lua code, if there is a metamethod.
     pub fn welkin_field(
         L: *mut ffi::lua_State,
-        names: c_int,
-        n: ffi::lua_Integer,
         idx: c_int,
+        name: *const c_void,
         value: *mut Value,
     ) -> c_int;
+
+    /// The light userdata `t[field][k]` without metamethods, where `t` is the first argument of the running
+    /// C function, `field` the string that is its upvalue `n`, and `k`, a string, its second argument; null
+    /// if they are not such, or it is not there. Raises nothing.
+    pub fn welkin_remembered(L: *mut ffi::lua_State, n: c_int) -> *mut c_void;
+
+    /// Pushes upvalue `n` of the running C function, which is a full userdata, and gives its block. Raises
+    /// nothing.
+    pub fn welkin_pushblock(L: *mut ffi::lua_State, n: c_int) -> *mut c_void;
+
+    /// The same for `u[i]`, where `u` is the table that is upvalue `n`; null, with nothing pushed, if there
+    /// is no full userdata. Raises nothing.
+    pub fn welkin_pushblockat(L: *mut ffi::lua_State, n: c_int, i: ffi::lua_Integer)
+    -> *mut c_void;
 
     /// `t[key] = value` without metamethods, for the table at `idx`. A value of kind `Other` is on top
     /// and popped. May raise for want of memory, and run finalizers.
@@ -145,11 +162,31 @@ unsafe extern "C-unwind" {
         value: *const Value,
     );
 
-    /// What names the short string on top in [`welkin_rawgetname`], for as long as the string is
-    /// reachable; null: it is no short string. Raises nothing.
+    /// The same for `t[name] = value`; the name is one of [`welkin_name`].
+    pub fn welkin_storefield(
+        L: *mut ffi::lua_State,
+        idx: c_int,
+        name: *const c_void,
+        value: *const Value,
+    );
+
+    /// Pushes a new userdata of `size` bytes and `values` user values, whose metatable is upvalue `n` of the
+    /// running C function, a table; gives its block. May raise for want of memory, and run finalizers.
+    pub fn welkin_newblock(
+        L: *mut ffi::lua_State,
+        size: usize,
+        values: c_int,
+        n: c_int,
+    ) -> *mut c_void;
+
+    /// What names the string on top in the functions here, for as long as the string is reachable. Raises
+    /// nothing.
     pub fn welkin_name(L: *mut ffi::lua_State) -> *const c_void;
 
-    /// As `lua_rawget` on the table at `idx`, which is negative, with that string as the key. Raises
-    /// nothing.
+    /// Pushes the string of that name. Raises nothing.
+    pub fn welkin_pushname(L: *mut ffi::lua_State, name: *const c_void);
+
+    /// As `lua_rawget` on the table at `idx`, which is negative, with that string as the key, which
+    /// is short: at most 40 bytes. Raises nothing.
     pub fn welkin_rawgetname(L: *mut ffi::lua_State, idx: c_int, name: *const c_void) -> c_int;
 }

@@ -223,10 +223,26 @@ impl State {
     /// The name `text`, anchored in the registry for as long as the VM lives. Raises errors of memory.
     pub fn make_name(self, text: &'static CStr) -> Name {
         self.push_lit(text);
-        // SAFETY: reads the string on top.
-        let name = unsafe { vm::welkin_name(self.0) };
+        let name = self.name();
         self.make_ref();
-        Name(name as usize)
+        name
+    }
+
+    /// The string on top as a name, good while the string is reachable.
+    #[inline]
+    pub fn name(self) -> Name {
+        // SAFETY: reads the string on top.
+        Name(unsafe { vm::welkin_name(self.0) } as usize)
+    }
+
+    /// Pushes a name.
+    ///
+    /// # Safety
+    /// The name was made in this VM and is anchored there.
+    #[inline]
+    pub unsafe fn push_name(self, name: Name) {
+        // SAFETY: by the function's own contract; one slot is there, as for every push.
+        unsafe { vm::welkin_pushname(self.0, name.0 as *const _) }
     }
 
     /// `t[name] = top` without metamethods.
@@ -278,12 +294,65 @@ impl State {
         unsafe { vm::welkin_item(self.0, index, n, value) }
     }
 
-    /// `t[k]` with metamethods, of any value at `index`, where `k` is the string at `n` of the table at
-    /// `names`; whether the value was pushed too.
+    /// `t[name]` with metamethods, of any value at `index`; whether the value was pushed too.
+    ///
+    /// # Safety
+    /// The name was made in this VM and is anchored there.
     #[inline]
-    pub fn field(self, names: c_int, n: i64, index: c_int, value: &mut Value) -> bool {
+    pub unsafe fn field(self, index: c_int, name: Name, value: &mut Value) -> bool {
+        // SAFETY: as above, and by the function's own contract.
+        unsafe { vm::welkin_field(self.0, index, name.0 as *const _, value) != 0 }
+    }
+
+    /// The argument at `index`, a positive one, as [`State::entry`] describes values; nothing is pushed.
+    #[inline]
+    pub fn argument(self, index: c_int) -> Value {
+        let mut value = Value::NIL;
         // SAFETY: as above.
-        unsafe { vm::welkin_field(self.0, names, n, index, value) != 0 }
+        unsafe { vm::welkin_argument(self.0, index, &raw mut value) };
+        value
+    }
+
+    /// The light userdata `t[field][k]` without metamethods, where `t` is the first argument, `field` upvalue
+    /// `n`, and `k`, a string, the second argument; null if there is none.
+    ///
+    /// # Safety
+    /// The running function is a C closure whose upvalue `n` is a string.
+    #[inline]
+    pub unsafe fn remembered(self, n: c_int) -> *mut c_void {
+        // SAFETY: as above, and by the function's own contract.
+        unsafe { vm::welkin_remembered(self.0, n) }
+    }
+
+    /// Pushes a new userdata of `size` bytes and one user value, with upvalue `n` of the running function as
+    /// its metatable, and gives its block.
+    ///
+    /// # Safety
+    /// The running function is a C closure whose upvalue `n` is a table.
+    #[inline]
+    pub unsafe fn new_block(self, size: usize, n: c_int) -> *mut c_void {
+        // SAFETY: as above, and by the function's own contract.
+        unsafe { vm::welkin_newblock(self.0, size, 1, n) }
+    }
+
+    /// Pushes upvalue `n` of the running function and gives its block.
+    ///
+    /// # Safety
+    /// The running function is a C closure whose upvalue `n` is a full userdata.
+    #[inline]
+    pub unsafe fn push_block(self, n: c_int) -> *mut c_void {
+        // SAFETY: as above, and by the function's own contract.
+        unsafe { vm::welkin_pushblock(self.0, n) }
+    }
+
+    /// The same for `u[key]`, where `u` is upvalue `n`; null, with nothing pushed: no full userdata.
+    ///
+    /// # Safety
+    /// The running function is a C closure whose upvalue `n` is a table.
+    #[inline]
+    pub unsafe fn push_block_at(self, n: c_int, key: i64) -> *mut c_void {
+        // SAFETY: as above, and by the function's own contract.
+        unsafe { vm::welkin_pushblockat(self.0, n, key) }
     }
 
     /// Pushes a described value, which is not of kind `Other`.
@@ -314,6 +383,16 @@ impl State {
     pub fn store_named(self, index: c_int, names: c_int, n: i64, value: &Value) {
         // SAFETY: as above.
         unsafe { vm::welkin_storenamed(self.0, index, names, n, value) }
+    }
+
+    /// `t[name] = value`, as [`State::store`].
+    ///
+    /// # Safety
+    /// The name was made in this VM and is anchored there.
+    #[inline]
+    pub unsafe fn store_field(self, index: c_int, name: Name, value: &Value) {
+        // SAFETY: as above, and by the function's own contract.
+        unsafe { vm::welkin_storefield(self.0, index, name.0 as *const _, value) }
     }
 
     /// `t[n] = value`, as [`State::store`].

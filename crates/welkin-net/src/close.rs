@@ -5,6 +5,9 @@ use welkin_runtime::{Address, Node};
 use crate::net::Net;
 use crate::socket::Body;
 
+/// See [`Net::read_large`], in bytes. From this size on blocks are kept for the next read.
+const READ_LARGE: usize = 256 * 1024;
+
 impl Net {
     /// Ends a socket in good order: CLOSE now, unless it has been raised; no more reading; what is
     /// queued is sent, however long the peer takes, then the descriptor is closed. Unknown ids are
@@ -45,6 +48,14 @@ impl Net {
     pub fn pause(&self, _node: &Node, _asked_by: Address, id: i32) {
         if let Some(socket) = self.table.get(id) {
             socket.state.lock().reading = false;
+        }
+    }
+
+    /// Has large messages read in larger pieces than others, of [`READ_LARGE`] bytes at most: for owners that
+    /// put them together.
+    pub fn read_large(&self, id: i32) {
+        if let Some(socket) = self.table.get(id) {
+            socket.state.lock().read_max = READ_LARGE;
         }
     }
 

@@ -94,7 +94,7 @@ pub(crate) fn tell(node: &Node, to: Address, kind: i32, id: i32, ud: i32, text: 
 
 /// Posts an event with data.
 pub(crate) fn tell_data(node: &Node, to: Address, kind: i32, id: i32, data: Payload, text: &[u8]) {
-    // One read is at most 64 KiB.
+    // One read is far smaller than 2 GiB.
     let ud = data.len() as i32;
     post(
         node,

@@ -29,6 +29,7 @@ mod leader;
 mod listen;
 mod net;
 mod outbox;
+mod parts;
 #[allow(unsafe_code)]
 mod raw;
 mod resolver;

@@ -27,6 +27,10 @@ pub(crate) const WAKE: Token = Token(usize::MAX);
 /// What a socket that is read and written is registered for.
 pub(crate) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
+/// A socket that has brought so much, in bytes, leaves memory behind that may go back to the system: what
+/// was read, and what its owner made of it.
+const MUCH: u64 = 1 << 20;
+
 /// The sockets of a node.
 pub struct Net {
     pub(crate) table: Table,
@@ -108,7 +112,7 @@ impl Net {
             // Closing a descriptor takes it out of the poller.
             _ => {}
         }
-        if state.outbox.clear() {
+        if state.outbox.clear() || state.read_bytes >= MUCH {
             node.memory_freed();
         }
         state.reading = false;

@@ -12,6 +12,8 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
 
 use welkin_runtime::Payload;
 
@@ -34,6 +36,8 @@ pub enum Priority {
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub payload: Payload,
+    /// What follows the payload: these bytes of a message that is sent in parts.
+    pub part: Option<(Arc<Payload>, Range<usize>)>,
     /// Bytes of it already sent.
     pub sent: usize,
     /// UDP: where to.
@@ -41,8 +45,27 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    /// Bytes that are left.
+    pub fn left(&self) -> usize {
+        let part = self.part.as_ref().map_or(0, |(_, part)| part.len());
+        self.payload.as_bytes().len() + part - self.sent
+    }
+
+    /// What is left of the payload, and of the part.
+    pub fn rests(&self) -> [&[u8]; 2] {
+        let head = self.payload.as_bytes();
+        let part = match &self.part {
+            Some((message, part)) => &message.as_bytes()[part.clone()],
+            None => &[],
+        };
+        let into_part = self.sent.saturating_sub(head.len());
+        [&head[self.sent.min(head.len())..], &part[into_part..]]
+    }
+
+    /// The next bytes that lie together.
     pub fn rest(&self) -> &[u8] {
-        &self.payload.as_bytes()[self.sent..]
+        let [head, part] = self.rests();
+        if head.is_empty() { part } else { head }
     }
 }
 
@@ -80,7 +103,7 @@ impl Outbox {
 
     /// Adds a message. One that is partly sent already comes first.
     pub fn push(&mut self, chunk: Chunk, priority: Priority) {
-        self.bytes += chunk.rest().len();
+        self.bytes += chunk.left();
         if chunk.sent > 0 {
             debug_assert!(
                 self.current.is_none(),
@@ -106,22 +129,24 @@ impl Outbox {
             .take()
             .or_else(|| self.high.pop_front())
             .or_else(|| self.low.pop_front())?;
-        self.bytes -= chunk.rest().len();
+        self.bytes -= chunk.left();
         Some(chunk)
     }
 
     /// Puts back what `pop` gave.
     pub fn put_back(&mut self, chunk: Chunk) {
         debug_assert!(self.current.is_none(), "`pop` takes it first");
-        self.bytes += chunk.rest().len();
+        self.bytes += chunk.left();
         self.current = Some(chunk);
     }
 
-    /// Puts the next messages into `slices`, in the order they go out; how many it were.
+    /// Puts the next messages into `slices`, in the order they go out; how many slices it were.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>; GATHER_MAX]) -> usize {
         let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(self.in_order()) {
-            *slice = IoSlice::new(chunk.rest());
+        let rests = self.in_order().flat_map(Chunk::rests);
+        let rests = rests.filter(|rest| !rest.is_empty());
+        for (slice, rest) in slices.iter_mut().zip(rests) {
+            *slice = IoSlice::new(rest);
             count += 1;
         }
         count
@@ -133,7 +158,7 @@ impl Outbox {
         while count > 0
             && let Some(mut chunk) = self.pop()
         {
-            let rest = chunk.rest().len();
+            let rest = chunk.left();
             if count < rest {
                 chunk.sent += count;
                 self.bytes += rest - count;
@@ -183,6 +208,7 @@ mod tests {
     fn chunk(text: &[u8]) -> Chunk {
         Chunk {
             payload: Payload::copy_from(text),
+            part: None,
             sent: 0,
             to: None,
         }
@@ -208,6 +234,29 @@ mod tests {
         outbox.advance(12);
         assert!(outbox.is_empty());
         assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn the_parts_of_a_message_go_behind_their_heads_wherever_the_system_stops() {
+        let message = Arc::new(Payload::copy_from(b"--abcdef"));
+        let whole = b"<1>abc<2>def";
+        for first in 0..whole.len() {
+            let mut outbox = Outbox::default();
+            for (head, range) in [(b"<1>", 2..5), (b"<2>", 5..8)] {
+                let mut chunk = chunk(head);
+                chunk.part = Some((message.clone(), range));
+                outbox.push(chunk, Priority::Low);
+            }
+            assert_eq!(outbox.bytes(), whole.len());
+            outbox.advance(first);
+            assert_eq!(gathered(&outbox), whole[first..], "{first}");
+            let next = outbox.front().unwrap().rest();
+            assert!(!next.is_empty() && whole[first..].starts_with(next));
+            assert_eq!(outbox.bytes(), whole.len() - first);
+            outbox.advance(whole.len() - first);
+            assert!(outbox.is_empty());
+        }
+        assert_eq!(Arc::strong_count(&message), 1);
     }
 
     #[test]

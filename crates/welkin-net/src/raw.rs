@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use socket2::{SockAddr, Socket};
-use welkin_runtime::Payload;
+use welkin_runtime::{Payload, PayloadBuf};
 
 /// Accepts a connection, not blocking and closed on exec. The address is `None` for odd families.
 pub(crate) fn accept(listener: &Socket) -> io::Result<(Socket, Option<SocketAddr>)> {
@@ -34,18 +34,23 @@ pub(crate) fn accept(listener: &Socket) -> io::Result<(Socket, Option<SocketAddr
 
 /// Receives up to `room` bytes straight into a payload; an empty one is the end of the stream.
 pub(crate) fn receive(socket: &Socket, room: usize) -> io::Result<Payload> {
-    let buffer = Malloced::new(room);
-    // SAFETY: the buffer has `room` bytes, and `MaybeUninit` asks for no more than that.
-    let spare = unsafe { std::slice::from_raw_parts_mut(buffer.0.cast::<MaybeUninit<u8>>(), room) };
-    let count = socket.recv(spare)?;
-    // SAFETY: `recv` has initialised the first `count` bytes; the buffer is moved in.
-    Ok(unsafe { Payload::from_raw(buffer.into_raw(count, room), count) })
+    let mut buffer = PayloadBuf::new();
+    let count = socket.recv(&mut buffer.spare(room)[..room])?;
+    // SAFETY: `recv` has initialised the first `count` bytes.
+    unsafe { buffer.filled(count) };
+    // A block that is half empty would wait with its bytes.
+    Ok(if count > room / 2 {
+        buffer.finish()
+    } else {
+        Payload::copy_from(buffer.as_slice())
+    })
 }
 
 /// A payload without bytes that is no null pointer: an empty datagram is not "no datagram".
 pub(crate) fn empty_payload() -> Payload {
-    // SAFETY: from `malloc`, moved in, and no byte of it is said to be initialised.
-    unsafe { Payload::from_raw(Malloced::new(1).into_raw(1, 1), 0) }
+    let (block, _) = Payload::copy_from(&[0]).into_raw();
+    // SAFETY: just taken from a payload; none of its bytes counts.
+    unsafe { Payload::from_raw(block, 0) }
 }
 
 /// The buffer attached to the payload of an event, of which the caller has read that it is not null
@@ -54,40 +59,6 @@ pub(crate) fn attached(event: &Payload, len: usize) -> &[u8] {
     // SAFETY: the buffer lives as long as the payload, which is borrowed. Only `event::tell_data`
     // attaches one to a payload that reads as an event, and writes the buffer's own length into it.
     unsafe { std::slice::from_raw_parts(event.attached_ptr().cast_const().cast(), len) }
-}
-
-/// A `malloc`ed block that is freed on the way out of an error.
-struct Malloced(*mut libc::c_void);
-
-impl Malloced {
-    fn new(bytes: usize) -> Malloced {
-        // SAFETY: no precondition.
-        let data = unsafe { libc::malloc(bytes) };
-        assert!(
-            !data.is_null(),
-            "out of memory: {bytes} bytes for socket data"
-        );
-        Malloced(data)
-    }
-
-    /// Gives the block away, cut down if more than half of `room` is of no use.
-    fn into_raw(self, used: usize, room: usize) -> *mut libc::c_void {
-        let data = self.0;
-        std::mem::forget(self);
-        if used > room / 2 {
-            return data;
-        }
-        // SAFETY: `data` is ours and is replaced by the result; on failure it stays as it was.
-        let smaller = unsafe { libc::realloc(data, used.max(1)) };
-        if smaller.is_null() { data } else { smaller }
-    }
-}
-
-impl Drop for Malloced {
-    fn drop(&mut self) {
-        // SAFETY: ours, and given away nowhere: `into_raw` forgets the value.
-        unsafe { libc::free(self.0) };
-    }
 }
 
 /// Reads from a file descriptor.

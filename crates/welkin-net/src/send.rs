@@ -101,6 +101,7 @@ impl Net {
         }
         let mut chunk = Chunk {
             payload,
+            part: None,
             sent: 0,
             to: None,
         };

@@ -10,6 +10,7 @@ use welkin_runtime::{Address, Node};
 use crate::bound::Bound;
 use crate::event;
 use crate::info;
+use crate::leader::BUDGET;
 use crate::outbox::Outbox;
 
 #[derive(Debug)]
@@ -87,6 +88,8 @@ pub(crate) struct State {
     pub outbox: Outbox,
     /// Bytes of the last read: the size of the next one.
     pub last_read: usize,
+    /// Most bytes of one read into a block of its own.
+    pub read_max: usize,
     pub read_bytes: u64,
     pub written_bytes: u64,
     /// Ticks of the last read or accept; 0: never.
@@ -112,6 +115,7 @@ impl State {
             nodelay: false,
             outbox: Outbox::default(),
             last_read: 0,
+            read_max: BUDGET,
             read_bytes: 0,
             written_bytes: 0,
             read_time: 0,

@@ -40,6 +40,9 @@ impl Net {
             next = Next::Again;
         }
         if state.hung_up && (state.read_ended || state.closing) {
+            if !state.closing {
+                state.tell_reset(node, socket.id);
+            }
             self.end(node, socket, state);
         }
         next
@@ -180,12 +183,22 @@ impl Net {
 }
 
 impl State {
+    /// A half-closed socket is over: if that was the peer's doing, because it was sent to after it had left,
+    /// the owner is told. Who found out by a write that failed is not: by then it is told nothing more.
+    fn tell_reset(&self, node: &Node, id: i32) {
+        if let Body::Stream(stream) = &self.body
+            && let Ok(Some(error)) = stream.take_error()
+        {
+            self.tell(node, id, event::ERROR, 0, &error::text(&error));
+        }
+    }
+
     /// One read, and whether it filled its room. An empty payload is the end.
     fn read_some(&self, scratch: &mut [u8]) -> io::Result<(Payload, bool)> {
         let count = match &self.body {
             Body::Stream(stream) if self.last_read >= DIRECT_MIN => {
-                let data = raw::receive(stream, BUDGET)?;
-                let filled = data.len() == BUDGET;
+                let data = raw::receive(stream, self.read_max)?;
+                let filled = data.len() == self.read_max;
                 return Ok((data, filled));
             }
             Body::Stream(stream) => {

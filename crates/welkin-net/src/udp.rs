@@ -141,6 +141,7 @@ impl Net {
         priority: Priority,
     ) {
         let chunk = Chunk {
+            part: None,
             payload,
             sent: 0,
             to: Some(to),

@@ -8,7 +8,7 @@
 //! - No lock is held while a service's code runs, and no global lock lies on the way of a message.
 //! - Nothing here knows of Lua, sockets or files: these come in as [`Service`], [`Driver`], [`Tap`].
 //! - A node without work costs nothing: no thread ticks while all workers sleep.
-//! - Unsafe code is in `payload.rs` (malloc), `preempt.rs` (signal) and `os.rs` (clocks, threads).
+//! - Unsafe code is in `payload` (malloc), `preempt.rs` (signal) and `os.rs` (clocks, threads).
 //!
 //! Start reading at `node.rs`, then `mailbox.rs`, then `sched/mod.rs`.
 
@@ -25,6 +25,7 @@ mod message;
 mod names;
 mod node;
 mod os;
+mod parts;
 mod payload;
 mod post;
 pub mod preempt;
@@ -39,6 +40,7 @@ mod timer;
 pub use env::EnvExists;
 pub use message::{Address, Message, kind};
 pub use node::{Node, NodeBuilder};
+pub use parts::built_without;
 pub use payload::{Payload, PayloadBuf, is_possible, may_be_block, room};
 pub use sched::handover::blocking;
 pub use sched::meter::current_service;

@@ -17,6 +17,7 @@ use crate::env::{Env, EnvExists};
 use crate::message::Address;
 use crate::names::Names;
 use crate::os;
+use crate::payload::blocks;
 use crate::post::Refusals;
 use crate::sched::Sched;
 use crate::sched::tidy::Tidy;
@@ -127,6 +128,7 @@ impl NodeBuilder {
 
     /// The node. Its time begins here; nothing runs before [`Node::run`].
     pub fn build(self) -> Arc<Node> {
+        blocks::settle();
         Arc::new(Node {
             slots: Table::new(self.harbor),
             names: Names::default(),

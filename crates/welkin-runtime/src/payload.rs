@@ -4,14 +4,18 @@
 //! got from `malloc`, so these buffers never come from Rust's global allocator. One type owns such a
 //! buffer: making it, moving it into Lua or C (`into_raw`) and back (`from_raw`) are written as moves.
 //!
-//! Behind the bytes stands a NUL that is not counted, for C code that reads text.
+//! Behind the bytes stands a NUL that is not counted, for C code that reads text. Large buffers are used
+//! again while they are warm ([`blocks`]).
 //! There is no size limit here; who takes bytes from a peer sets one.
 
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::ptr;
+
+pub(crate) mod blocks;
 
 /// Addresses that a program on this kind of machine may have: the lowest pages are never mapped.
 const ADDRESSES: std::ops::Range<u64> = 0x1_0000..1 << 48;
@@ -56,6 +60,8 @@ pub struct Payload {
 
 // SAFETY: the pointers are owned by this value alone and `malloc` memory may be freed by any thread.
 unsafe impl Send for Payload {}
+// SAFETY: shared, it is only read.
+unsafe impl Sync for Payload {}
 
 impl Payload {
     /// No bytes: null pointer, length 0.
@@ -139,7 +145,7 @@ impl Payload {
         );
         let (data, _) = other.into_raw();
         // SAFETY: what was attached before is owned by this value, and the field is replaced below.
-        unsafe { libc::free(self.attached) };
+        unsafe { free_attached(self.attached) };
         self.attached = data;
         self
     }
@@ -154,11 +160,11 @@ impl Drop for Payload {
     fn drop(&mut self) {
         if !self.data.is_null() {
             // SAFETY: owned, from `malloc`, and not freed before: `into_raw` forgets the value.
-            unsafe { libc::free(self.data) };
+            unsafe { blocks::give(self.data, self.len) };
         }
         if !self.attached.is_null() {
             // SAFETY: as above; `attach` took it over from its former owner.
-            unsafe { libc::free(self.attached) };
+            unsafe { free_attached(self.attached) };
         }
     }
 }
@@ -245,6 +251,14 @@ impl PayloadBuf {
         self.len += bytes.len();
     }
 
+    /// As [`PayloadBuf::extend`]; if more room is needed for it, then also for `more` bytes.
+    pub fn extend_ahead(&mut self, bytes: &[u8], more: usize) {
+        if !bytes.is_empty() && self.capacity - self.len <= bytes.len() {
+            self.reserve(bytes.len().saturating_add(more));
+        }
+        self.extend(bytes);
+    }
+
     /// Bytes written.
     pub fn len(&self) -> usize {
         self.len
@@ -271,6 +285,24 @@ impl PayloadBuf {
         }
         // SAFETY: as `as_slice`, and `&mut self` makes it exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.data, self.len) }
+    }
+
+    /// Room for at least `more` bytes behind those written.
+    pub fn spare(&mut self, more: usize) -> &mut [MaybeUninit<u8>] {
+        self.reserve(more);
+        // What `finish` puts behind the bytes has its place too.
+        let room = self.capacity - self.len - 1;
+        // SAFETY: from `len` to `capacity` the block is ours and exclusively borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(self.len).cast(), room) }
+    }
+
+    /// Counts `more` bytes as written that were put into [`PayloadBuf::spare`].
+    ///
+    /// # Safety
+    /// They have been written, without a call in between.
+    pub unsafe fn filled(&mut self, more: usize) {
+        debug_assert!(more <= self.capacity - self.len);
+        self.len += more;
     }
 
     /// Forgets the bytes and keeps the room.
@@ -300,16 +332,21 @@ impl PayloadBuf {
     }
 
     #[cold]
+    /// With room for what `finish` puts behind the bytes.
     fn grow(&mut self, more: usize) {
-        let needed = self.len.checked_add(more).expect("buffer size overflows");
+        let needed = self.len.checked_add(more).and_then(|n| n.checked_add(1));
         self.reallocate(
             needed
+                .expect("buffer size overflows")
                 .max(self.capacity.saturating_mul(2))
                 .max(FIRST_CAPACITY),
         );
     }
 
     fn reallocate(&mut self, capacity: usize) {
+        if self.capacity < blocks::LARGE && self.move_to_kept(capacity) {
+            return;
+        }
         // SAFETY: `data` is null or ours from `malloc`/`realloc`; it is replaced by the result.
         let data = unsafe { libc::realloc(self.data.cast(), capacity) };
         assert!(
@@ -318,6 +355,24 @@ impl PayloadBuf {
         );
         self.data = data.cast();
         self.capacity = capacity;
+    }
+
+    /// Moves what there is into a block that was kept, if one fits. A large block does not move: the
+    /// system makes it larger where it is.
+    fn move_to_kept(&mut self, capacity: usize) -> bool {
+        let data = blocks::take(capacity).cast::<u8>();
+        if data.is_null() {
+            return false;
+        }
+        // SAFETY: two blocks of their own, the new one with room for more than the bytes of the old one,
+        // which is `malloc`'s or null and has been replaced.
+        unsafe {
+            ptr::copy_nonoverlapping(self.as_slice().as_ptr(), data, self.len);
+            libc::free(self.data.cast());
+        }
+        self.data = data;
+        self.capacity = capacity;
+        true
     }
 }
 
@@ -330,11 +385,27 @@ impl Default for PayloadBuf {
 impl Drop for PayloadBuf {
     fn drop(&mut self) {
         // SAFETY: null or owned, from `malloc`; `finish` forgets the value.
-        unsafe { libc::free(self.data.cast()) };
+        unsafe { blocks::give(self.data.cast(), self.capacity) };
+    }
+}
+
+/// Frees an attached buffer, whose length only the block knows.
+///
+/// # Safety
+/// As [`blocks::give`].
+unsafe fn free_attached(data: *mut c_void) {
+    // SAFETY: by the function's own contract.
+    unsafe {
+        let room = if data.is_null() { 0 } else { room(data) };
+        blocks::give(data, room);
     }
 }
 
 fn allocate(bytes: usize) -> *mut u8 {
+    let kept = blocks::take(bytes);
+    if !kept.is_null() {
+        return kept.cast();
+    }
     // SAFETY: no precondition.
     let data = unsafe { libc::malloc(bytes) };
     assert!(

@@ -5,7 +5,7 @@
 //! message has at most 64 KiB, a record 16 KiB of plain text, and nothing is kept of what is not whole
 //! beyond that.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::IpAddr;
 
 use rustls::pki_types::ServerName;
@@ -40,6 +40,11 @@ pub struct About {
 pub struct Session {
     connection: Connection,
     ended: bool,
+    /// We have said goodbye.
+    closed: bool,
+    /// What has gone wrong. rustls is not asked any more then: it would tell the peer once more, which it takes
+    /// for a mistake of ours.
+    failed: Option<Error>,
 }
 
 impl Session {
@@ -69,24 +74,33 @@ impl Session {
         Self {
             connection,
             ended: false,
+            closed: false,
+            failed: None,
         }
     }
 
     /// Takes what came from the wire and adds the plain text in it to `plain`. What stands behind the
-    /// peer's goodbye is dropped.
-    pub fn receive(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<(), TlsError> {
+    /// peer's goodbye, or comes after ours, is dropped. After an error it is the same error for ever.
+    pub fn receive(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<(), TlsError> {
+        if self.failed.is_none() && !self.closed {
+            self.failed = self.read(wire, plain).err();
+        }
+        match &self.failed {
+            Some(error) => Err(TlsError::Peer(error.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<(), Error> {
+        let general = |error: io::Error| Error::General(error.to_string());
         while !wire.is_empty() && !self.ended {
-            let taken = self.connection.read_tls(&mut wire);
-            taken.map_err(|error| TlsError::Peer(Error::General(error.to_string())))?;
-            let state = self
-                .connection
-                .process_new_packets()
-                .map_err(TlsError::Peer)?;
+            self.connection.read_tls(&mut wire).map_err(general)?;
+            let state = self.connection.process_new_packets()?;
             self.ended = state.peer_has_closed();
             let (start, more) = (plain.len(), state.plaintext_bytes_to_read());
             plain.resize(start + more, 0);
             let read = self.connection.reader().read_exact(&mut plain[start..]);
-            read.map_err(|error| TlsError::Peer(Error::General(error.to_string())))?;
+            read.map_err(general)?;
         }
         Ok(())
     }
@@ -107,8 +121,9 @@ impl Session {
         }
     }
 
-    /// Says goodbye; [`Session::take`] gives the bytes.
+    /// Says goodbye; [`Session::take`] gives the bytes. Nothing is read any more.
     pub fn close(&mut self) {
+        self.closed = true;
         self.connection.send_close_notify();
     }
 

@@ -12,9 +12,10 @@ use std::thread;
 use attack::{ECHOES, Framing, Good, Numbers, OTHERS, Server, connect, echo, reset, seed};
 
 const PEERS_AT_ONCE: u64 = 4;
-/// Connections of one such peer to one kind of listener.
-const WARM_UP: usize = 50;
-const ATTACK: usize = 800;
+/// Connections of one such peer to one kind of listener in one wave.
+const CONNECTIONS: usize = 300;
+/// Waves after the one that warms the node up; all are held to what was before the first of them.
+const WAVES: u64 = 3;
 const GARBAGE_BYTES_MAX: usize = 3000;
 
 #[test]
@@ -22,24 +23,29 @@ fn whatever_strangers_send_nothing_is_left_behind() {
     let seed = seed();
     let server = Server::start();
     let idle = server.descriptors();
-    // What is kept for good (buffers, tables, stacks) is made by the first wave.
-    wave(&server, seed, 0, WARM_UP);
+    // What is kept for good (buffers, tables, stacks, pools of coroutines) is made by the first wave.
+    wave(&server, seed, 0);
     server.await_descriptors(idle);
-    let memory = server.resident();
+    let memory = server.resident_at_rest();
     let good: Vec<_> = ECHOES
         .iter()
         .map(|&(kind, framing)| (kind, Good::start(server.port(kind), framing)))
         .collect();
-    wave(&server, seed, PEERS_AT_ONCE, ATTACK);
+    for number in 1..=WAVES {
+        wave(&server, seed, number);
+        // The good ones stay connected.
+        server.await_descriptors(idle + ECHOES.len());
+        server.await_memory(memory);
+    }
     for (kind, good) in good {
         good.finish(kind);
     }
     server.await_descriptors(idle);
-    server.await_memory(memory);
 }
 
-/// `first` numbers the strangers, so that those of two waves differ.
-fn wave(server: &Server, seed: u64, first: u64, connections: usize) {
+/// Waves of different numbers have strangers that do different things.
+fn wave(server: &Server, seed: u64, number: u64) {
+    let first = number * PEERS_AT_ONCE;
     let listeners: Vec<_> = [(&ECHOES[..], true), (&OTHERS[..], false)]
         .iter()
         .flat_map(|&(kinds, echoes)| {
@@ -58,7 +64,7 @@ fn wave(server: &Server, seed: u64, first: u64, connections: usize) {
         for peer in first..first + PEERS_AT_ONCE {
             let mut numbers = Numbers::new(seed, peer);
             scope.spawn(move || {
-                for _ in 0..connections {
+                for _ in 0..CONNECTIONS {
                     for listener in listeners {
                         stranger(listener, &mut numbers);
                     }

@@ -314,6 +314,7 @@ local function connect(opts)
 		port = opts.port or DEFAULT_PORT,
 		auth = auth(self, opts),
 		overload = opts.overload,
+		gather = true,
 		connect_timeout_ms = limits.connect_timeout_ms(opts),
 		tls = limits.tls(opts),
 		starts_tls = true,

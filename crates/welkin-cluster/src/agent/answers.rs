@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use welkin_codec::cluster::{
-    PART, RESULT_SHORT_MAX, parts, write_error, write_result, write_result_begin, write_result_part,
+    PART, RESULT_SHORT_MAX, write_error, write_result, write_result_begin, write_result_part_head,
 };
 use welkin_net::{Net, Priority};
-use welkin_runtime::Context;
+use welkin_runtime::{Context, Payload};
 
-use crate::body::Body;
-use crate::link::{HEADS_MAX, PARTS_AT_ONCE};
+use crate::body::Tail;
 
 /// Gathered bytes that go out at once.
 const FLUSH_BYTES: usize = 64 * 1024;
@@ -46,33 +45,30 @@ impl Answers {
     }
 
     /// The results of a request, packed.
-    pub fn result(&mut self, cx: &Context<'_>, session: u32, result: &[u8]) {
-        if !self.admit(cx, result.len()) {
+    pub fn result(&mut self, cx: &Context<'_>, session: u32, result: Payload) {
+        let bytes = result.as_bytes();
+        if !self.admit(cx, bytes.len()) {
             return;
         }
-        if result.len() <= RESULT_SHORT_MAX {
-            write_result(&mut self.out, session, result);
+        if bytes.len() <= RESULT_SHORT_MAX {
+            write_result(&mut self.out, session, bytes);
             return self.flush_if_much(cx);
         }
-        let Ok(size) = u32::try_from(result.len()) else {
+        let Ok(size) = u32::try_from(bytes.len()) else {
             return self.error(cx, session, "the result is too large for the cluster");
         };
         self.flush(cx);
-        let mut piece = Body::with_capacity(PARTS_AT_ONCE * PART + HEADS_MAX);
-        write_result_begin(&mut piece, session, size);
-        for (number, (part, last)) in (1..).zip(parts(result)) {
-            write_result_part(&mut piece, session, part, last);
-            if last || number % PARTS_AT_ONCE == 0 {
-                let room = if last {
-                    0
-                } else {
-                    PARTS_AT_ONCE * PART + HEADS_MAX
-                };
-                let piece = std::mem::replace(&mut piece, Body::with_capacity(room)).finish();
-                self.unsent_max += piece.len();
-                self.net.send(cx.node, self.fd, piece, Priority::Low);
+        let message = Arc::new(result);
+        let result = Tail { message, from: 0 };
+        let heads = result.heads(|head, number, bytes, last| {
+            if number == 0 {
+                write_result_begin(head, session, size);
             }
-        }
+            write_result_part_head(head, session, bytes, last);
+        });
+        self.unsent_max += size as usize + heads.iter().map(Payload::len).sum::<usize>();
+        self.net
+            .send_parts(cx.node, self.fd, heads, &result.message, 0, PART);
     }
 
     /// Whether so many more bytes may wait; one answer may be larger by itself.

@@ -5,6 +5,10 @@ use welkin_codec::harbor::{Body, TRAILER_BYTES};
 use welkin_codec::seri::Sink;
 use welkin_runtime::{Payload, PayloadBuf};
 
+/// When a frame that comes in pieces needs room, some is made for what is missing: at most so many times
+/// the bytes that are there.
+const AHEAD: usize = 64;
+
 /// A frame that came in pieces.
 #[derive(Debug, Default)]
 pub(super) struct Joined(PayloadBuf);
@@ -16,6 +20,12 @@ impl Sink for Joined {
 
     fn extend(&mut self, bytes: &[u8]) {
         self.0.extend(bytes);
+    }
+
+    fn extend_first(&mut self, bytes: &[u8], announced: usize) {
+        let there = self.0.len() + bytes.len();
+        self.0
+            .extend_ahead(bytes, announced.min(there.saturating_mul(AHEAD)));
     }
 }
 

@@ -50,6 +50,7 @@ impl Peers {
         self.by_fd.insert(fd, Peer { id, reader });
         self.net.start(node, self.ways.own, fd);
         self.net.nodelay(fd);
+        self.net.read_large(fd);
         let hello = [self.ways.harbor()];
         self.net.send_bytes(node, fd, &hello, Priority::High);
     }

@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 
-use welkin_cluster::link::{Io, Link, Request};
+use welkin_cluster::Tail;
+use welkin_cluster::link::{Io, Link, Request, Values};
 use welkin_codec::cluster::{
-    Event as Heard, RESULT_SHORT_MAX, Requests, To, parts, write_error, write_result,
+    Event as Heard, PART, RESULT_SHORT_MAX, Requests, To, parts, write_error, write_result,
     write_result_begin, write_result_part,
 };
 use welkin_codec::frame::{Header, Package, Stream};
@@ -230,7 +231,7 @@ impl World {
             } else {
                 To::Address(7)
             },
-            message: &message,
+            message: Values::Lent(&message),
             waiter: (deed != Deed::Note).then_some(number),
             trace: None,
         };
@@ -406,11 +407,13 @@ impl Io for At<'_> {
         self.world.send(which, CALLER, frames, Priority::High);
     }
 
-    fn send_low(&mut self, frames: Payload) {
+    fn send_parts(&mut self, heads: Vec<Payload>, message: &Tail) {
         let which = self.world.nodes[self.from].connections[self.to];
         let which = which.expect("a link sends on its connection only");
-        self.world
-            .send(which, CALLER, frames.as_bytes(), Priority::Low);
+        for (head, part) in heads.iter().zip(message.as_bytes().chunks(PART)) {
+            let frame = [head.as_bytes(), part].concat();
+            self.world.send(which, CALLER, &frame, Priority::Low);
+        }
     }
 
     fn unsent(&mut self) -> usize {

@@ -11,6 +11,7 @@
 mod read;
 mod special;
 mod utf8;
+mod words;
 mod write;
 
 pub use read::{Document, Element, Value};

@@ -1,5 +1,6 @@
 //! Bytes to elements.
 
+use super::words::first_zero;
 use super::{BsonError, DOCUMENT_BYTES_MIN, kind};
 
 /// The elements of a document, or of an array, that are not read yet. Copies go on by themselves.
@@ -143,8 +144,7 @@ fn take_len(rest: &mut &[u8]) -> Result<usize, BsonError> {
 
 #[inline]
 fn take_cstring<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], BsonError> {
-    // Keys are short: looking at one byte after the other is as fast as anything.
-    let Some(end) = rest.iter().position(|byte| *byte == 0) else {
+    let Some(end) = first_zero(rest) else {
         return Err(BsonError::Cstring);
     };
     let text = &rest[..end];

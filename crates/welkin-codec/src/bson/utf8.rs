@@ -1,10 +1,12 @@
 //! Which texts may be written: UTF-8, where halves of UTF-16 pairs pass as well. Programs whose texts
 //! come from JavaScript or Java have such, and skynet lets them through.
 
+use super::words::{HIGHS, all_words};
+
 /// Whether `text` is well-formed: no overlong forms, nothing above U+10FFFF, no cut characters.
 #[inline]
 pub fn is_text(text: &[u8]) -> bool {
-    text.is_ascii() || is_wide_text(text)
+    all_words(text, 0, |word| word & HIGHS == 0) || is_wide_text(text)
 }
 
 fn is_wide_text(mut text: &[u8]) -> bool {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::words::{HIGHS, ONES, all_words};
 use super::{DOCUMENT_BYTES_MAX, Special, kind, utf8};
 
 /// What bytes are written to.
@@ -22,6 +23,14 @@ pub trait Sink {
         self.extend(name);
         self.extend(&[0]);
         self.extend(&head);
+    }
+
+    /// Appends an element whose value is a text: [`kind::STRING`], its name, its length, the text itself.
+    #[inline]
+    fn extend_text(&mut self, name: &[u8], len: [u8; 4], text: &[u8]) {
+        self.extend_field(kind::STRING, name, len);
+        self.extend(text);
+        self.extend(&[0]);
     }
 }
 
@@ -180,9 +189,7 @@ impl<'s, S: Sink> Writer<'s, S> {
             return Err(WriteError::TooLong);
         }
         let len = text.len() as u32 + 1;
-        self.field(kind::STRING, name, len.to_le_bytes());
-        self.sink.extend(text);
-        self.sink.extend(&[0]);
+        self.sink.extend_text(name, len.to_le_bytes(), text);
         Ok(())
     }
 
@@ -228,19 +235,14 @@ impl<'s, S: Sink> Writer<'s, S> {
     }
 }
 
-/// ASCII without zero bytes, as nearly all names are; eight at a time.
+/// ASCII without zero bytes, as nearly all names are.
 #[inline]
 fn is_plain(name: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     // Of a byte that is zero the subtraction sets the high bit. It may set that of the next byte too,
     // which then counts as a strange one in vain.
-    let is_strange = |word: u64| (word | word.wrapping_sub(ONES)) & HIGH != 0;
-    let (words, rest) = name.as_chunks::<8>();
-    let strange = words
-        .iter()
-        .any(|word| is_strange(u64::from_le_bytes(*word)));
-    !strange && rest.iter().all(|byte| (1..0x80).contains(byte))
+    all_words(name, 1, |word| {
+        (word | word.wrapping_sub(ONES)) & HIGHS == 0
+    })
 }
 
 /// Milliseconds of a date in seconds, which count as unsigned: skynet's dates end in 2106 and have none
@@ -318,6 +320,16 @@ mod tests {
         let check = |name: &[u8]| Writer::<Vec<u8>>::check_name(name);
         assert_eq!(check(b"name"), Ok(()));
         assert_eq!(check("größe".as_bytes()), Ok(()));
+        for len in 0..40 {
+            assert_eq!(check(&vec![b'n'; len]), Ok(()));
+            for at in 0..len {
+                let mut name = vec![b'n'; len];
+                name[at] = 0;
+                assert_eq!(check(&name), Err(WriteError::ZeroInKey), "{at} of {len}");
+                name[at] = 0xff;
+                assert_eq!(check(&name), Err(WriteError::Utf8), "{at} of {len}");
+            }
+        }
         assert_eq!(check(b"a\0b"), Err(WriteError::ZeroInKey));
         assert_eq!(check(b"\xff"), Err(WriteError::Utf8));
     }

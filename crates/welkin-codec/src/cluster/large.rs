@@ -7,7 +7,7 @@
 use crate::seri::Sink;
 
 /// Room is made for so many times the bytes that are there.
-const AHEAD: usize = 16;
+const AHEAD: usize = 64;
 
 /// A sink that can be told how much is going to come.
 pub trait Room: Sink + Default {

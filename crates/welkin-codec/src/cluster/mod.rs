@@ -31,8 +31,8 @@ pub use requests::{Call, Event, Requests};
 pub use response::{Malformed, Response};
 pub use responses::{Answer, Responses};
 pub use write::{
-    NameLength, parts, write_begin, write_error, write_part, write_request, write_result,
-    write_result_begin, write_result_part, write_trace,
+    NameLength, parts, write_begin, write_error, write_part, write_part_head, write_request,
+    write_result, write_result_begin, write_result_part, write_result_part_head, write_trace,
 };
 
 /// Bytes of a full part; shortest message that travels in parts.

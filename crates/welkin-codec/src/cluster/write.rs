@@ -85,10 +85,15 @@ pub fn write_begin(sink: &mut impl Sink, to: &To<'_>, session: u32, size: u32, p
 
 /// One part of a large request, at most [`PART`] bytes.
 pub fn write_part(sink: &mut impl Sink, session: u32, part: &[u8], last: bool) {
-    length(sink, 5 + part.len());
+    write_part_head(sink, session, part.len(), last);
+    sink.extend(part);
+}
+
+/// What stands in front of a part of `bytes` bytes.
+pub fn write_part_head(sink: &mut impl Sink, session: u32, bytes: usize, last: bool) {
+    length(sink, 5 + bytes);
     sink.push(if last { 0x03 } else { 0x02 });
     sink.extend(&session.to_le_bytes());
-    sink.extend(part);
 }
 
 /// The parts that a large message travels in, and whether each is the last one.
@@ -110,10 +115,14 @@ pub fn write_trace(sink: &mut impl Sink, tag: &[u8]) -> bool {
 }
 
 fn response(sink: &mut impl Sink, session: u32, kind: u8, bytes: &[u8]) {
-    length(sink, 5 + bytes.len());
+    response_head(sink, session, kind, bytes.len());
+    sink.extend(bytes);
+}
+
+fn response_head(sink: &mut impl Sink, session: u32, kind: u8, bytes: usize) {
+    length(sink, 5 + bytes);
     sink.extend(&session.to_le_bytes());
     sink.push(kind);
-    sink.extend(bytes);
 }
 
 /// The error of a request; cut at [`ERROR_MAX`] bytes.
@@ -138,5 +147,11 @@ pub fn write_result_begin(sink: &mut impl Sink, session: u32, size: u32) {
 
 /// One part of a large result, at most [`PART`] bytes.
 pub fn write_result_part(sink: &mut impl Sink, session: u32, part: &[u8], last: bool) {
-    response(sink, session, if last { 4 } else { 3 }, part);
+    write_result_part_head(sink, session, part.len(), last);
+    sink.extend(part);
+}
+
+/// What stands in front of a part of `bytes` bytes.
+pub fn write_result_part_head(sink: &mut impl Sink, session: u32, bytes: usize, last: bool) {
+    response_head(sink, session, if last { 4 } else { 3 }, bytes);
 }

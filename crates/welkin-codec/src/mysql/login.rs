@@ -1,9 +1,7 @@
 //! Logging in: the server's greeting, and the proofs that a client knows the password.
 
-use ed25519_dalek::VerifyingKey;
-use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use sha1::Sha1;
-use sha2::{Digest, Sha256, Sha512};
+use sha2::{Digest, Sha256};
 
 use super::{Cursor, MysqlError};
 
@@ -85,16 +83,6 @@ pub fn caching_sha2_token(password: &[u8], scramble: &[u8]) -> Vec<u8> {
     once.iter().zip(mask).map(|(a, b)| a ^ b).collect()
 }
 
-/// `client_ed25519` of MariaDB: the scramble signed by Ed25519 (RFC 8032), where SHA-512 of the password
-/// itself, of whatever length, stands for that of the secret key.
-pub fn ed25519_token(password: &[u8], scramble: &[u8]) -> Vec<u8> {
-    let secret = ExpandedSecretKey::from_bytes(&Sha512::digest(password).into());
-    let public = VerifyingKey::from(&secret);
-    raw_sign::<Sha512>(&secret, scramble, &public)
-        .to_bytes()
-        .to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,16 +102,6 @@ mod tests {
             "5721ae607752bd3032a467f827b49490996db0a5460b23d802dfffeb0b48e419"
         );
         assert!(caching_sha2_token(b"", b"12345678abcdefghijkl").is_empty());
-    }
-
-    // RFC 8032, section 7.1, test 2: there too the secret is hashed as it is.
-    #[test]
-    fn a_scramble_is_signed_as_ed25519_does() {
-        let secret = b"\x4c\xcd\x08\x9b\x28\xff\x96\xda\x9d\xb6\xc3\x46\xec\x11\x4e\x0f\x5b\x8a\x31\x9f\x35\xab\xa6\x24\xda\x8c\xf6\xed\x4f\xb8\xa6\xfb";
-        assert_eq!(
-            hex(&ed25519_token(secret, b"\x72")),
-            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
-        );
     }
 
     #[test]

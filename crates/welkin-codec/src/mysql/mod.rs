@@ -10,20 +10,19 @@ mod binary;
 mod column;
 mod cursor;
 mod execute;
+#[cfg_attr(not(feature = "mysql-keys"), path = "keys/absent.rs")]
+mod keys;
 mod login;
 mod reply;
-mod rsa;
 mod text;
 
 pub use binary::BinaryRow;
 pub use column::{Column, kind};
 pub use cursor::Cursor;
 pub use execute::{Parameter, write_execute};
-pub use login::{
-    Greeting, SCRAMBLE_BYTES, caching_sha2_token, ed25519_token, native_token, read_greeting,
-};
+pub use keys::{ed25519_token, encrypt_password};
+pub use login::{Greeting, SCRAMBLE_BYTES, caching_sha2_token, native_token, read_greeting};
 pub use reply::{Failure, MORE_RESULTS, Outcome, Prepared, Reply, read_prepared, read_reply};
-pub use rsa::{RsaError, encrypt_password};
 pub use text::TextRow;
 
 use std::fmt;
@@ -73,6 +72,29 @@ impl fmt::Display for MysqlError {
 }
 
 impl std::error::Error for MysqlError {}
+
+/// Why a key cannot be used for a login.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum KeyError {
+    /// This build has no public keys (feature `mysql-keys`).
+    Absent,
+    /// The server's key cannot be read.
+    Key,
+    /// The password is longer than the key allows.
+    Long,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "this build has no logins by public keys",
+            Self::Key => "the server's public key cannot be read",
+            Self::Long => "the password is too long for the server's public key",
+        })
+    }
+}
+
+impl std::error::Error for KeyError {}
 
 /// One packet.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]

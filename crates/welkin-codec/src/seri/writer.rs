@@ -13,6 +13,10 @@ pub trait Sink {
     fn push(&mut self, byte: u8);
     /// Appends `bytes`.
     fn extend(&mut self, bytes: &[u8]);
+    /// Appends `bytes`, behind which so many more are announced: by a stranger, who may lie.
+    fn extend_first(&mut self, bytes: &[u8], _announced: usize) {
+        self.extend(bytes);
+    }
 }
 
 impl Sink for Vec<u8> {

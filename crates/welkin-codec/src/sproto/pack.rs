@@ -197,7 +197,7 @@ struct Packing<'a> {
 }
 
 impl Packing<'_> {
-    #[inline]
+    #[inline(always)] // of a short message the call is a good part
     fn word(&mut self, bytes: [u8; 8]) {
         let word = u64::from_le_bytes(bytes);
         let tag = tag_of(word);

@@ -60,6 +60,7 @@ impl Agent {
         let whole = now.ms >= self.beat.asked_ms + BEAT_MS;
         if whole {
             self.beat.asked_ms = now.ms;
+            self.retry_orders();
             self.ask_all(now);
         }
         // Between two beats only memory is watched, where the kernel does not.

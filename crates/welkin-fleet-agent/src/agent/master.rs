@@ -48,6 +48,7 @@ impl Agent {
             nodes,
             releases: releases.unwrap_or_default(),
             scripts: crate::scripts::present(&self.settings.base),
+            program: self.settings.own_release(),
         };
         self.send(&FromAgent::Machine(Box::new(report)));
     }

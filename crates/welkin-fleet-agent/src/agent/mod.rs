@@ -84,6 +84,8 @@ pub(crate) struct Agent {
     clock: Clock,
     happenings: Happenings,
     orders: Orders,
+    /// Orders that could not be written down, and are not followed until they are.
+    unwritten: Option<Orders>,
     nodes: BTreeMap<String, Node>,
     secrets: Secrets,
     cgroups: Option<Cgroups>,
@@ -146,7 +148,7 @@ impl Agent {
         let cgroups = Cgroups::detect();
         if let Err(why) = &cgroups {
             say(&format!(
-                "no cgroups for nodes ({why}); memory limits are watched instead"
+                "no cgroups for nodes ({why}): memory limits are watched by the agent, cpu limits have no effect"
             ));
         }
         Ok(Self {
@@ -157,6 +159,7 @@ impl Agent {
             clock,
             happenings,
             orders,
+            unwritten: None,
             nodes: BTreeMap::new(),
             secrets: Secrets::default(),
             cgroups: cgroups.ok(),

@@ -44,16 +44,26 @@ impl Agent {
                 "orders of version {older} are older than the {own} in force, and are not followed"
             ));
         }
+        self.unwritten = None;
         if orders != self.orders {
             if let Err(error) = start::write(self.settings.folders.dir(), ORDERS, &orders) {
-                return self.note(&format!(
+                self.note(&format!(
                     "orders of version {} are not followed, as they cannot be written down: {error}",
                     orders.version
                 ));
+                self.unwritten = Some(orders);
+                return;
             }
             self.orders = orders;
         }
         self.apply_orders();
+    }
+
+    /// Tries again what could not be written down: the master has said it, and does not say it twice.
+    pub(super) fn retry_orders(&mut self) {
+        if let Some(orders) = self.unwritten.take() {
+            self.take_orders(orders);
+        }
     }
 
     /// Passes the orders on to each node.

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use welkin_fleet_keeper::agent::Handle;
+use welkin_fleet_keeper::protocol::Who;
 use welkin_fleet_keeper::start;
+use welkin_fleet_model::entry::Limits;
+use welkin_fleet_model::units;
 
 use super::{Agent, Happened};
 use crate::control::listen;
@@ -72,6 +75,10 @@ impl Agent {
         let Some(node) = self.nodes.get(name) else {
             return Ok(());
         };
+        let written = node.written.as_ref().and_then(|w| w.start_key.as_ref());
+        if written != node.key.as_ref() {
+            return Err(End::Later("its start cannot be written down".to_owned()));
+        }
         let attempt = node.supervisor.attempt();
         let folder = self.folder(name, &node.supervisor);
         let (happenings, name) = (self.happenings.clone(), name.to_owned());
@@ -122,12 +129,14 @@ impl Agent {
             return false;
         };
         let folder = self.folder(name, &node.supervisor);
-        let who = handle.who();
+        let who = handle.who().clone();
         let confined = Confined {
             cgroup: who.cgroup.as_ref().map(PathBuf::from),
             memory: who.memory_enforced,
         };
-        for note in who.notes.clone() {
+        let run = node.supervisor.run();
+        let loose = run.map_or_else(Vec::new, |run| not_kept(&run.entry.limits, &who));
+        for note in who.notes.iter().cloned().chain(loose) {
             self.note(&format!("{name}: {note}"));
         }
         let (happenings, own) = (self.happenings.clone(), name.to_owned());
@@ -160,9 +169,57 @@ impl Agent {
     }
 }
 
+/// Limits that the kernel does not hold, in words: nobody shall believe that it does.
+fn not_kept(limits: &Limits, who: &Who) -> Vec<String> {
+    let why = |controller: &str| match who.cgroup {
+        Some(_) => format!("its cgroup has no {controller} controller"),
+        None => "it has no cgroup of its own".to_owned(),
+    };
+    let memory = limits.memory.filter(|_| !who.memory_enforced);
+    let memory = memory.map(|bytes| {
+        let limit = units::show_size(bytes);
+        let why = why("memory");
+        format!("the memory limit {limit} is watched by the agent, each second: {why}")
+    });
+    let cpu = limits.cpu.filter(|_| !who.cpu_enforced);
+    let cpu = cpu.map(|cores| format!("the cpu limit {cores} has no effect: {}", why("cpu")));
+    memory.into_iter().chain(cpu).collect()
+}
+
 /// The run folder, which a node of another user passes through to its own part.
 fn prepare_folder(run: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir_all(run)?;
     std::fs::set_permissions(run, std::fs::Permissions::from_mode(0o711))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_nobody_holds_is_said_to_have_no_effect() {
+        let limits = Limits {
+            memory: Some(64 << 20),
+            nofile: None,
+            cpu: Some(0.5),
+        };
+        let mut who = Who::default();
+        assert_eq!(
+            not_kept(&limits, &who),
+            [
+                "the memory limit 64 MiB is watched by the agent, each second: it has no cgroup of its own",
+                "the cpu limit 0.5 has no effect: it has no cgroup of its own",
+            ]
+        );
+        who.cgroup = Some("/sys/fs/cgroup/a".to_owned());
+        who.memory_enforced = true;
+        assert_eq!(
+            not_kept(&limits, &who),
+            ["the cpu limit 0.5 has no effect: its cgroup has no cpu controller"]
+        );
+        who.cpu_enforced = true;
+        assert!(not_kept(&limits, &who).is_empty());
+        assert!(not_kept(&Limits::default(), &Who::default()).is_empty());
+    }
 }

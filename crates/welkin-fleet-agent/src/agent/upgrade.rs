@@ -60,11 +60,7 @@ impl Probation {
         let plan = start::read::<Plan>(dir, PLAN).unwrap_or_default()?;
         if plan.new == settings.program {
             say("this binary is on probation until it has spoken with the master for 60 s");
-            return Some(Self {
-                plan,
-                linked_since: None,
-                until: now.ms + PATIENCE_MS,
-            });
+            return Some(Self::of(plan, now));
         }
         say(&format!(
             "the upgrade to {} failed: the old binary is back",
@@ -74,11 +70,24 @@ impl Probation {
         None
     }
 
+    fn of(plan: Plan, now: Now) -> Self {
+        Self {
+            plan,
+            linked_since: None,
+            until: now.ms + PATIENCE_MS,
+        }
+    }
+
     fn due(&self) -> u64 {
         match self.linked_since {
             Some(since) => (since + PROBATION_MS).min(self.until),
             None => self.until,
         }
+    }
+
+    fn has_proved_itself(&self, now: Now) -> bool {
+        let held = |since| now.ms >= since + PROBATION_MS;
+        self.linked_since.is_some_and(held)
     }
 }
 
@@ -134,6 +143,12 @@ impl Agent {
         }
     }
 
+    /// What comes back if the present binary does not prove itself.
+    pub(super) fn old_program(&self) -> Option<&Path> {
+        let probation = self.upgrade.as_ref()?;
+        Some(&probation.plan.old)
+    }
+
     pub(super) fn upgrade_due(&self) -> Option<u64> {
         self.upgrade.as_ref().map(Probation::due)
     }
@@ -143,10 +158,7 @@ impl Agent {
             return;
         };
         let dir = self.settings.folders.dir();
-        let proved = probation
-            .linked_since
-            .is_some_and(|since| now.ms >= since + PROBATION_MS);
-        if !proved {
+        if !probation.has_proved_itself(now) {
             say("this binary has not spoken with the master: the old one comes back");
             self.end = Some((Outcome::Become(probation.plan.old), None));
             return;
@@ -207,5 +219,30 @@ pub(crate) fn link(dir: &Path, program: &Path) -> io::Result<()> {
 fn forget(dir: &Path) {
     if let Err(error) = fs::remove_file(dir.join(PLAN)) {
         say(&format!("{}: {error}", dir.join(PLAN).display()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now { ms, unix_ms: 0 }
+    }
+
+    #[test]
+    fn a_binary_proves_itself_by_a_minute_without_a_gap() {
+        let mut probation = Probation::of(Plan::default(), at(1_000));
+        assert_eq!(probation.due(), 1_000 + PATIENCE_MS);
+        probation.linked_since = Some(5_000);
+        assert_eq!(probation.due(), 5_000 + PROBATION_MS);
+        assert!(!probation.has_proved_itself(at(5_000 + PROBATION_MS - 1)));
+        assert!(probation.has_proved_itself(at(5_000 + PROBATION_MS)));
+        // A link that broke counts for nothing; one that came too late does not count either.
+        probation.linked_since = None;
+        assert_eq!(probation.due(), 1_000 + PATIENCE_MS);
+        probation.linked_since = Some(PATIENCE_MS);
+        assert_eq!(probation.due(), 1_000 + PATIENCE_MS);
+        assert!(!probation.has_proved_itself(at(probation.due())));
     }
 }

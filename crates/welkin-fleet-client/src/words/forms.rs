@@ -77,9 +77,9 @@ pub const FORMS: [Form; 37] = [
     form("revoke", "", (1, 1), " NAME"),
     form(
         "upgrade",
-        "--release=",
+        "--release= --signature=",
         (1, MANY),
-        " MACHINE... --release ID",
+        " MACHINE... --release FILE|DIR|ID [--signature F]",
     ),
     form(
         "audit",

@@ -48,6 +48,12 @@ pub enum Work {
         signature: Option<PathBuf>,
         no_rollback: bool,
     },
+    /// The same for the agents' own binary.
+    Upgrade {
+        machines: Vec<String>,
+        release: String,
+        signature: Option<PathBuf>,
+    },
     /// Show output.
     Logs {
         command: Command,

@@ -1,5 +1,6 @@
 //! Certificates, secrets and the audit log: what needs a file of this machine beside the master.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -21,8 +22,8 @@ use crate::words::work::Input;
 
 /// Most bytes of a secret.
 const SECRET_MAX: u64 = 512 << 10;
-/// Most hashes that are taken from a log: the newest, one an hour.
-const HASHES_MAX: usize = 20_000;
+/// Most hashes that are taken from a log, about one an hour: the newest, which fit into one message.
+const HASHES_MAX: usize = 10_000;
 
 pub async fn secret(how: &How, name: String, from: &Input) -> Result<u8, Failure> {
     let mut content = Vec::new();
@@ -101,7 +102,7 @@ pub async fn verify(how: &How, command: Command, log: Option<PathBuf>) -> Result
     };
     if let Some(path) = log.filter(|_| hashes.is_empty()) {
         return Err(Failure::failed(format!(
-            "there is no hash of the audit log in {}",
+            "there is no hash of the audit log in {}: is it the master's log? A master writes one a minute after its start, each hour, at its end, and at each audit --verify",
             path.display()
         )));
     }
@@ -124,9 +125,10 @@ pub async fn verify(how: &How, command: Command, log: Option<PathBuf>) -> Result
     master.close(status).await
 }
 
-/// The lines of the master's log in which it wrote down the newest hash of the chain.
+/// The words `audit NUMBER HASH` in which the master wrote down the newest record of the chain to its
+/// log. The newest of them are enough: a record's hash covers all records before it.
 fn hashes(path: &Path) -> io::Result<Vec<String>> {
-    let mut found = std::collections::VecDeque::new();
+    let mut found = VecDeque::new();
     let mut file = BufReader::new(File::open(path)?);
     let mut line = Vec::new();
     loop {
@@ -134,17 +136,20 @@ fn hashes(path: &Path) -> io::Result<Vec<String>> {
         if file.by_ref().take(64 << 10).read_until(b'\n', &mut line)? == 0 {
             return Ok(found.into());
         }
-        let text = String::from_utf8_lossy(&line);
-        if let Some(at) = text.find("audit ")
-            && text[at..]
-                .split_whitespace()
-                .nth(1)
-                .is_some_and(|word| word.parse::<u64>().is_ok())
-        {
+        if let Some(words) = hash_in(&String::from_utf8_lossy(&line)) {
             if found.len() == HASHES_MAX {
                 found.pop_front();
             }
-            found.push_back(text[at..].trim_end().to_owned());
+            found.push_back(words);
         }
     }
+}
+
+fn hash_in(line: &str) -> Option<String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let is_hash = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    words.windows(3).find_map(|words| {
+        let numbered = words[0] == "audit" && words[1].parse::<u64>().is_ok();
+        (numbered && is_hash(words[2])).then(|| words.join(" "))
+    })
 }

@@ -13,11 +13,8 @@ use crate::words::How;
 
 pub async fn logs(how: &How, command: Command, node: String, follow: bool) -> Result<u8, Failure> {
     let mut master = Client::open(how).await?;
-    let mut extra = master.extra(true);
-    if !follow && extra.limit.is_none() {
-        // As many bytes as there are: only their end is late, never the command.
-        extra.limit = None;
-    }
+    // As many bytes as there are: no limit but one that was given.
+    let extra = master.extra(true);
     let mut watch = Lines {
         node,
         json: how.json,

@@ -47,6 +47,11 @@ pub async fn carry_out(how: &How, work: Work, restore: Restore) -> Result<u8, Fa
             signature,
             no_rollback,
         } => update::update(how, sel, release, signature, no_rollback).await,
+        Work::Upgrade {
+            machines,
+            release,
+            signature,
+        } => update::upgrade(how, machines, release, signature).await,
         Work::Logs {
             command,
             node,

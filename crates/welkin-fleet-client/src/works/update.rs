@@ -1,4 +1,4 @@
-//! `update`: a release is packed here and sent, unless the master has it already.
+//! `update` and `upgrade`: a release is packed here and sent, unless the master has it already.
 
 use std::env;
 use std::fs;
@@ -22,27 +22,68 @@ pub async fn update(
     signature: Option<PathBuf>,
     no_rollback: bool,
 ) -> Result<u8, Failure> {
-    let signature = signature.as_deref().map(read_signature).transpose()?;
-    let source = source(&release)?;
-    let label = match &source {
-        Some(path) => label(path),
-        None => String::new(),
-    };
+    let given = Given::read(release, signature)?;
     let mut master = Client::open(how).await?;
     if let Some(status) = master.confirm("update", &sel).await? {
         return master.close(status).await;
     }
-    let command = |release| Command::Update {
+    let command = |release, label, signature| Command::Update {
         sel,
         release,
         label,
         signature,
         no_rollback,
     };
-    let Some(source) = source else {
-        let status = master.show(command(Some(release)), true).await?;
+    give(master, given, command).await
+}
+
+pub async fn upgrade(
+    how: &How,
+    machines: Vec<String>,
+    release: String,
+    signature: Option<PathBuf>,
+) -> Result<u8, Failure> {
+    let given = Given::read(release, signature)?;
+    let command = |release: Option<String>, label, signature| Command::Upgrade {
+        machines,
+        release: release.unwrap_or_default(),
+        label,
+        signature,
+    };
+    give(Client::open(how).await?, given, command).await
+}
+
+/// A release as the command line names it.
+struct Given {
+    /// File or folder; none: `name` is an id, or the beginning of one.
+    source: Option<PathBuf>,
+    name: String,
+    signature: Option<String>,
+}
+
+impl Given {
+    fn read(name: String, signature: Option<PathBuf>) -> Result<Self, Failure> {
+        let signature = signature.as_deref().map(read_signature).transpose()?;
+        Ok(Self {
+            source: source(&name)?,
+            name,
+            signature,
+        })
+    }
+}
+
+/// Has the master do the command, made of the release's id (none: it is sent), label and signature.
+async fn give(
+    mut master: Client<'_>,
+    given: Given,
+    command: impl FnOnce(Option<String>, String, Option<String>) -> Command,
+) -> Result<u8, Failure> {
+    let Some(source) = given.source else {
+        let command = command(Some(given.name), String::new(), given.signature);
+        let status = master.show(command, true).await?;
         return master.close(status).await;
     };
+    let label = label(&source);
     let folder = Scratch::make()?;
     let archive = folder.0.join("release.tar.gz");
     let packed = packed(source, archive.clone()).await?;
@@ -54,7 +95,8 @@ pub async fn update(
             None
         }
     };
-    let status = master.show_with(command(known), extra).await?;
+    let command = command(known, label, given.signature);
+    let status = master.show_with(command, extra).await?;
     master.close(status).await
 }
 

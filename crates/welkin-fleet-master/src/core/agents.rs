@@ -39,7 +39,9 @@ impl Fleet {
         machine.heard_ms = Some(now);
         machine.from = from;
         machine.releases = std::mem::take(&mut report.releases).into_iter().collect();
+        machine.coming.clear();
         machine.scripts = std::mem::take(&mut report.scripts);
+        machine.program = report.program.take();
         machine.connections += 1;
         machine.sent = Some(has.clone());
         machine.confirmed = Some(has);

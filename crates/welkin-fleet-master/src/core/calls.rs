@@ -1,25 +1,18 @@
 //! Commands: what each is turned into, who waits for it and how long, and what is written of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
-use welkin_fleet_model::entry::NodeEntry;
-use welkin_fleet_model::select::select;
 use welkin_fleet_model::wire::agent::Ask;
 use welkin_fleet_model::wire::client::{Command, Options, Outcome, Sel, Status, Trouble};
 
+use super::callers::Caller;
 use super::roll::{Driver, ONE_ROLL, start};
 use super::tasks::{
-    self, Drain, FiguresTask, Pass, Restart, ScriptTask, Start, Stop, Upgrade, Work,
-    targets::Targets, trouble,
+    Drain, FiguresTask, Pass, Restart, ScriptTask, Start, Stop, Upgrade, Work, targets::Targets,
+    trouble,
 };
-use super::{Asked, Batch, CallId, Change, Effect, Fleet, Who};
-
-/// A client that waits.
-pub(super) struct Caller {
-    /// When it gives up (monotonic).
-    pub deadline_ms: Option<u64>,
-}
+use super::{Asked, CallId, Change, Fleet, Who};
 
 /// What a command does to the nodes it was given.
 enum Wish {
@@ -221,7 +214,9 @@ impl Fleet {
                 }
                 Err(why) => Err(self.refused(who, "update --cancel", "", &why)),
             },
-            Command::Upgrade { machines, release } => self.upgrade(call, who, machines, release),
+            Command::Upgrade {
+                machines, release, ..
+            } => self.upgrade(call, who, machines, release),
             other => {
                 let word = format!("{other:?}");
                 let word = word
@@ -293,17 +288,13 @@ impl Fleet {
         release: String,
     ) -> Result<(), Box<Outcome>> {
         if let Some(unknown) = machines.iter().find(|m| !self.machines.contains_key(*m)) {
-            let why = format!("unknown machine {unknown}");
+            let why = format!("unknown machine {unknown}; welkin fleet machines shows them");
             return Err(self.refused(who, "upgrade", unknown, &why));
         }
-        let id = self.add_task(
-            Some(call),
-            who.clone(),
-            "upgrade",
-            BTreeSet::new(),
-            Work::Upgrade(Upgrade::new(machines, release)),
-        );
-        debug_assert!(id > 0);
+        let work = Work::Upgrade(Upgrade::new(machines.clone(), release));
+        // As a selection names a machine: no node is held by it.
+        let holds = machines.iter().map(|m| format!("machine:{m}")).collect();
+        self.add_task(Some(call), who.clone(), "upgrade", holds, work);
         Ok(())
     }
 
@@ -356,76 +347,6 @@ impl Fleet {
             Work::Pass(Pass::new(machine, node.to_owned(), ask)),
         );
         Ok(())
-    }
-
-    /// The nodes that are meant by words; none: all of them.
-    fn pick(&self, sel: &Sel) -> Result<Vec<String>, Box<Outcome>> {
-        let entries: Vec<&NodeEntry> = self.nodes.values().map(|node| &*node.entry).collect();
-        select(sel, entries, self.plan.own.as_deref()).map_err(|errors| Box::new(failed(errors)))
-    }
-
-    /// The same for a command that changes something: none is `all`, and the master's node is refused.
-    fn pick_all(&mut self, word: &str, who: &Who, sel: &Sel) -> Result<Vec<String>, Box<Outcome>> {
-        let all = vec!["all".to_owned()];
-        let picked = self.pick(if sel.is_empty() { &all } else { sel });
-        let nodes = picked.inspect_err(|outcome| {
-            let why = outcome
-                .errors
-                .first()
-                .map_or("", |e| e.text.as_str())
-                .to_owned();
-            self.audit(who, word, &sel.join(" "), &format!("refused: {why}"));
-        })?;
-        match self.plan.own.clone() {
-            Some(own) if nodes.contains(&own) => {
-                Err(self.refused(who, word, &own, "refused: master"))
-            }
-            _ => Ok(nodes),
-        }
-    }
-
-    /// For scripts: of every machine, the master's too.
-    fn pick_machines(&mut self, who: &Who, sel: &Sel) -> Result<Vec<String>, Box<Outcome>> {
-        let every = Sel::new();
-        let nodes = self.pick(if sel.iter().any(|word| word == "all") {
-            &every
-        } else {
-            sel
-        });
-        let nodes = nodes
-            .inspect_err(|_| self.audit(who, "update", &sel.join(" "), "refused: unknown node"))?;
-        let own = self.plan.own.clone();
-        let of_a_machine = |name: &String| {
-            !self.nodes[name].entry.machine.is_empty() || own.as_ref() != Some(name)
-        };
-        Ok(nodes.into_iter().filter(of_a_machine).collect())
-    }
-
-    pub(super) fn in_order(&self, nodes: &[String]) -> Vec<String> {
-        let order = self.plan.fleet.start_order();
-        let mut nodes = nodes.to_vec();
-        nodes.sort_by_key(|name| {
-            let group = self
-                .nodes
-                .get(name)
-                .and_then(|node| node.entry.group.as_ref());
-            group
-                .and_then(|group| order.iter().position(|g| g == group))
-                .unwrap_or(usize::MAX)
-        });
-        nodes
-    }
-
-    fn by_machine(&self, nodes: &[String]) -> BTreeMap<String, Vec<String>> {
-        let mut machines: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for name in nodes {
-            let machine = self
-                .nodes
-                .get(name)
-                .map_or_else(String::new, |n| n.entry.machine.clone());
-            machines.entry(machine).or_default().push(name.clone());
-        }
-        machines
     }
 
     /// `--or-busy`: nodes on which another command is at work are answered, the others stay. If none
@@ -493,88 +414,6 @@ impl Fleet {
             target: target.to_owned(),
             result: result.to_owned(),
         }));
-    }
-
-    /// The end of a call.
-    pub(super) fn done(&mut self, call: CallId, mut outcome: Outcome) {
-        if let Some(busy) = self.busy_answers.remove(&call) {
-            for trouble in busy {
-                outcome.rows.push(super::tables::row([
-                    ("node", json!(trouble.node)),
-                    ("result", json!(trouble.text)),
-                ]));
-                outcome.errors.push(trouble);
-            }
-            outcome.status = Status::Failed;
-        }
-        if self.callers.remove(&call).is_some() {
-            self.effect(Effect::Done {
-                call,
-                outcome: Box::new(outcome),
-            });
-        }
-    }
-
-    /// Clients that have waited long enough hear how far it is; the work goes on.
-    pub(super) fn look_for_deadlines(&mut self) {
-        let now = self.now.mono_ms;
-        let late = self
-            .callers
-            .iter()
-            .filter(|(_, c)| c.deadline_ms.is_some_and(|at| at <= now));
-        for call in late.map(|(call, _)| *call).collect::<Vec<_>>() {
-            self.forget_streams(call);
-            let task = self.tasks.iter_mut().find(|task| task.call == Some(call));
-            let mut outcome = task.map_or_else(Outcome::default, |task| {
-                task.call = None;
-                tasks::so_far(task)
-            });
-            outcome.status = Status::TimedOut;
-            outcome
-                .tail
-                .push("timed out; the work goes on: status shows it".to_owned());
-            self.done(call, outcome);
-        }
-    }
-
-    /// What goes out though the batch could not be written; see [`Fleet::refuse`].
-    pub(super) fn refuse_effects(&mut self, batch: Batch, why: &str) -> Vec<Effect> {
-        let mut kept = Vec::new();
-        let mut refused: Vec<CallId> = Vec::new();
-        for task in std::mem::take(&mut self.tasks) {
-            match self.fresh.contains(&task.id) {
-                true => refused.extend(task.call),
-                false => self.tasks.push(task),
-            }
-        }
-        for effect in batch.effects {
-            match effect {
-                Effect::Ask { session, id, .. } => self.unasked(session, id, why),
-                Effect::Done { call, .. } if self.fresh_calls.contains(&call) => refused.push(call),
-                Effect::Orders { .. } | Effect::Webhook { .. } | Effect::Prune { .. } => {}
-                other => kept.push(other),
-            }
-        }
-        for call in refused {
-            self.callers.remove(&call);
-            self.busy_answers.remove(&call);
-            let outcome = Box::new(failed(vec![trouble("", "refused", why)]));
-            kept.push(Effect::Done { call, outcome });
-        }
-        kept
-    }
-
-    /// What was to be asked of an agent has not been asked.
-    fn unasked(&mut self, session: u64, id: u64, why: &str) {
-        let found = self
-            .machines
-            .iter_mut()
-            .find(|(_, machine)| machine.session == Some(session));
-        let Some((name, machine)) = found else { return };
-        let name = name.clone();
-        if let Some(asker) = machine.asks.remove(&id) {
-            self.answered(&name, asker, Err(why.to_owned()));
-        }
     }
 }
 

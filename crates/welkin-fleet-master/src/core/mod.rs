@@ -12,10 +12,13 @@
 mod adopt;
 mod agents;
 mod apply;
+mod bring;
+mod callers;
 mod calls;
 mod gates;
 mod node;
 mod orders;
+mod picks;
 mod place;
 mod plan;
 mod records;
@@ -36,7 +39,7 @@ pub use records::{Asked, Before, Change, Classic, FileText, Loaded, MachineRecor
 pub use roll::{Roll, RollNode};
 pub use tables::{MachineView, NodeView, RollView, View};
 
-use calls::Caller;
+use callers::Caller;
 use records::Durable;
 use tasks::Task;
 
@@ -271,6 +274,8 @@ impl Fleet {
             Input::AgentDown { machine, session } => self.agent_down(&machine, session),
             Input::Release(release) => {
                 self.releases.insert(release.digest.clone(), release);
+                // Somebody may wait for it.
+                self.stirred = true;
             }
             Input::ReleaseGone(digest) => {
                 self.releases.remove(&digest);

@@ -46,8 +46,12 @@ pub struct Machine {
     pub clock_offset_ms: i64,
     /// Full digests of the releases that lie there.
     pub releases: BTreeSet<String>,
+    /// Those that it was asked to take since it connected, by how often.
+    pub coming: BTreeMap<String, u32>,
     /// The scripts that lie there.
     pub scripts: Vec<Script>,
+    /// Full digest of the release whose binary its agent is.
+    pub program: Option<String>,
     /// The orders that its agent has from this connection, or had when it came.
     pub sent: Option<Arc<Orders>>,
     /// `sent` as of the last batch that was written.
@@ -80,6 +84,23 @@ impl Fleet {
     pub(super) fn is_reachable(&self, machine: &str) -> bool {
         let heard = self.machines.get(machine).and_then(|m| m.heard_ms);
         heard.is_some_and(|ms| self.now.mono_ms.saturating_sub(ms) < SILENCE_MS)
+    }
+
+    /// The machines that people are shown: all but those that are gone for good.
+    pub(super) fn shown_machines(&self) -> impl Iterator<Item = (&String, &Machine)> {
+        self.machines.iter().filter(|(name, _)| !self.is_gone(name))
+    }
+
+    /// A fleet file without it was applied since it was last seen, and nothing is left of it. Its record
+    /// stays, so that newer orders are told from older ones should it come back.
+    fn is_gone(&self, name: &str) -> bool {
+        let fleet = &self.plan.fleet;
+        let seen = self.durable.machine(name).seen_unix_ms;
+        seen < self.plan.file.unix_ms
+            && self.session(name).is_none()
+            && !fleet.machines.contains_key(name)
+            && self.nodes_of(name).is_empty()
+            && self.durable.held_by(name).is_empty()
     }
 
     /// The connection to talk to a machine by.

@@ -52,6 +52,7 @@ impl Fleet {
             }
             orders.push(new);
         }
+        self.bring_releases(machine, &orders);
         let frame = Orders {
             version: sent.version,
             fleet: self.plan.fleet.name.clone(),

@@ -58,6 +58,10 @@ impl Desk {
                     .to_owned(),
             );
         }
+        // Who asks wants to know how it is, not how it was a minute ago.
+        if !rotate && self.authority.settle()? {
+            tail.push("everybody has renewed: the old authority has gone".to_owned());
+        }
         let newest = self.authority.newest();
         let seen = |ms: u64| (ms > 0).then(|| rfc3339(ms));
         let mut certificates = self.authority.certificates();

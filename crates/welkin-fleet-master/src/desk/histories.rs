@@ -7,6 +7,7 @@ use welkin_fleet_store::View;
 use welkin_fleet_store::records::AuditHead;
 
 use super::{Answer, Desk, row, words};
+use crate::log;
 
 /// Records that one answer holds.
 const RECORDS: usize = 10_000;
@@ -45,6 +46,10 @@ impl Desk {
     fn verify(&self, logged: &[String]) -> Answer {
         let heads = AuditHead::from_log(&logged.join("\n"));
         let check = self.store.verify_audit(&heads).map_err(words)?;
+        if check.records > 0 {
+            // What was looked at now is what a later look compares with.
+            log::line(&format!("audit {}", check.head));
+        }
         let mut outcome = Outcome::default();
         outcome.tail.push(format!(
             "{} records, the newest {}",

@@ -14,9 +14,8 @@ pub(crate) mod upload;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot, watch};
-use welkin_fleet_model::table;
+use welkin_fleet_model::table::{self, row};
 use welkin_fleet_model::wire::client::{Command, FromMaster, Options, Outcome, Status, Trouble};
 use welkin_fleet_store::{Store, StoreError};
 use welkin_fleet_trust::{Authority, Issued, Peer};
@@ -226,14 +225,6 @@ fn asked(who: &Who, command: &str, target: &str, result: &str) -> Asked {
         target: target.to_owned(),
         result: result.to_owned(),
     }
-}
-
-/// One row.
-fn row<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
-    pairs
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
 }
 
 fn words(error: StoreError) -> String {

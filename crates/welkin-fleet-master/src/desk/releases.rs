@@ -24,7 +24,7 @@ fn archive(dir: &Path, digest: &str) -> PathBuf {
 }
 
 impl Desk {
-    /// An upload has ended: it becomes a release, and the update begins.
+    /// An upload has ended: it becomes a release, and the command that it came with begins.
     pub(crate) async fn uploaded(
         self: Arc<Self>,
         call: CallId,
@@ -34,26 +34,32 @@ impl Desk {
         mut command: Command,
         options: Options,
     ) {
-        let target = super::target_of(&command);
-        let Command::Update {
-            release,
-            label,
-            signature,
-            ..
-        } = &mut command
-        else {
-            return;
+        let (word, target) = (super::word_of(&command), super::target_of(&command));
+        let (label, signature) = match &mut command {
+            Command::Update {
+                label, signature, ..
+            }
+            | Command::Upgrade {
+                label, signature, ..
+            } => (std::mem::take(label), signature.take()),
+            _ => return,
         };
         let taken = match failure.is_empty() {
             true => {
-                self.take_upload(&who, upload, label.clone(), signature.clone())
+                self.take_upload(&who, upload, label.clone(), signature)
                     .await
             }
             false => Err(format!("the upload broke off: {failure}")),
         };
         match taken {
             Ok(digest) => {
-                *release = Some(digest);
+                match &mut command {
+                    Command::Update {
+                        release, label: to, ..
+                    } => (*release, *to) = (Some(digest), label),
+                    Command::Upgrade { release, .. } => *release = digest,
+                    _ => {}
+                }
                 let command = Box::new(command);
                 self.tell(Input::Call {
                     call,
@@ -64,7 +70,7 @@ impl Desk {
                 .await;
             }
             Err(why) => {
-                self.audit(&who, "update", &target, &format!("refused: {why}"))
+                self.audit(&who, word, &target, &format!("refused: {why}"))
                     .await;
                 self.done(call, super::refusal("", why));
             }

@@ -156,7 +156,7 @@ impl Connection {
             );
             return Ok(());
         }
-        if matches!(&*command, Command::Update { release: None, .. }) {
+        if command.uploads() {
             let upload = Upload::open(&self.office.dir, call).await;
             self.uploads.insert(id, (upload, command, options));
             return Ok(());

@@ -37,8 +37,10 @@ pub(crate) use outbox::Out;
 
 /// Events that wait for the core.
 const EVENTS: usize = 8192;
-/// How often the newest record of the audit log is written to the log.
+/// How often the newest record of the audit log is written to the log, and when first: a master that is
+/// killed young has left something to compare with.
 const HEAD: Duration = Duration::from_secs(3600);
+const HEAD_FIRST: Duration = Duration::from_secs(60);
 
 /// Runs the master until a signal or `--end`.
 pub(crate) fn run(arguments: Arguments) -> Result<(), String> {
@@ -293,8 +295,8 @@ async fn wait(store: &Arc<Store>, ended: &mut watch::Receiver<bool>) -> Result<b
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
     // Nobody's terminal: a session that ends is no reason to.
     let _hangup = signal(SignalKind::hangup()).map_err(fail)?;
-    let mut hour = tokio::time::interval(HEAD);
-    hour.tick().await;
+    let first = tokio::time::Instant::now() + HEAD_FIRST;
+    let mut hour = tokio::time::interval_at(first, HEAD);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(false),

@@ -31,7 +31,8 @@ impl Browser {
         let port = port_of(&mut output);
         // It must never wait for us to read its output.
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        let folder = std::env::temp_dir().join(format!("welkin-page-{}", std::process::id()));
+        // Of its own: two browsers that share one share their windows too.
+        let folder = std::env::temp_dir().join(format!("welkin-page-{port}"));
         let mut browser = Self {
             driver,
             port,

@@ -46,6 +46,26 @@ impl Fleet {
         }
     }
 
+    /// A thousand nodes on a hundred machines, all of them well.
+    pub fn large() -> Self {
+        let fleet = Self::new();
+        fleet.change(|view| {
+            let now = view.unix_ms;
+            let machines = (0..100).map(|at| machine(&format!("m{at:03}"), 16, 0.4));
+            view.machines = machines.collect();
+            let node = view.nodes[3].clone();
+            let nodes = (0..1000).map(|at| NodeView {
+                name: format!("scene_{at:04}"),
+                machine: format!("m{:03}", at / 10),
+                group: Some(format!("group_{}", at % 7)),
+                since_unix_ms: Some(now - at * 1000),
+                ..node.clone()
+            });
+            view.nodes = nodes.collect();
+        });
+        fleet
+    }
+
     pub fn set(&self, node: &str, state: State, reason: &str) {
         self.change(|view| {
             let node = view.nodes.iter_mut().find(|it| it.name == node).unwrap();

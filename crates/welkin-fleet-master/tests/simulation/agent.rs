@@ -44,6 +44,8 @@ pub struct Agent {
     /// What was asked: for the tests.
     pub asked: Vec<Ask>,
     pub version: String,
+    /// The release whose binary it is.
+    pub program: Option<String>,
     pub script: String,
     /// Starts so far, by node.
     pub starts: BTreeMap<String, u32>,
@@ -64,6 +66,7 @@ impl Agent {
                 .collect(),
             releases: self.releases.iter().cloned().collect(),
             scripts: Vec::new(),
+            program: self.program.clone(),
         }
     }
 

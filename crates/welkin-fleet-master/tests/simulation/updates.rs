@@ -232,6 +232,8 @@ fn an_upgrade_goes_machine_by_machine_and_knows_who_came_back() {
     let upgrade = |release: &str| Command::Upgrade {
         machines: vec!["m1".into(), "m2".into()],
         release: release.into(),
+        label: String::new(),
+        signature: None,
     };
     let call = world.call(upgrade("good"));
     for name in ["m1", "m2"] {
@@ -240,7 +242,9 @@ fn an_upgrade_goes_machine_by_machine_and_knows_who_came_back() {
             world.agents[name].asked.iter().any(told)
         });
         world.cut(name, Some(1000));
-        world.agents.get_mut(name).unwrap().version = "2".into();
+        let agent = world.agents.get_mut(name).unwrap();
+        agent.version = "2".into();
+        agent.program = Some("good".into());
     }
     let outcome = world.wait(call);
     assert_eq!(outcome.status, Status::Done, "{outcome:?}");
@@ -249,6 +253,34 @@ fn an_upgrade_goes_machine_by_machine_and_knows_who_came_back() {
     let call = world.call(upgrade("better"));
     let outcome = world.wait(call);
     assert_eq!(outcome.status, Status::Failed);
-    assert_eq!(outcome.rows[1]["result"], "failed: it did not come back");
-    assert_eq!(outcome.rows[0]["result"], "failed: not upgraded: m1 failed");
+    let text = outcome.rows[0]["result"].as_str().unwrap();
+    assert!(
+        text.starts_with("failed: the agent did not come back"),
+        "{text}"
+    );
+    assert_eq!(outcome.rows[1]["result"], "failed: not upgraded: m1 failed");
+    // What runs there already is left alone.
+    let outcome = world.run(upgrade("good"));
+    assert!(outcome.rows.iter().all(|row| row["result"] == "unchanged"));
+}
+
+#[test]
+fn an_agent_that_comes_back_as_it_was_has_not_been_upgraded() {
+    let mut world = world();
+    let call = world.call(Command::Upgrade {
+        machines: vec!["m1".into()],
+        release: "good".into(),
+        label: String::new(),
+        signature: None,
+    });
+    world.until("it is told", |world| {
+        let told = |ask: &Ask| matches!(ask, Ask::Upgrade { .. });
+        world.agents["m1"].asked.iter().any(told)
+    });
+    // The new binary died; who looks after the agent has started the old one.
+    world.cut("m1", Some(1000));
+    let outcome = world.wait(call);
+    assert_eq!(outcome.status, Status::Failed);
+    let text = outcome.rows[0]["result"].as_str().unwrap();
+    assert!(text.contains("the old binary came back"), "{text}");
 }

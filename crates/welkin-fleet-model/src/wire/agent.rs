@@ -219,6 +219,8 @@ pub struct MachineReport {
     pub releases: Vec<String>,
     /// Names of the scripts that lie in its working folder.
     pub scripts: Vec<Script>,
+    /// Full digest of the release whose binary the agent itself is; none: it is of no release.
+    pub program: Option<String>,
 }
 
 /// Signs of life, with figures.

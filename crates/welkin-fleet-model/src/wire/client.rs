@@ -166,7 +166,12 @@ pub enum Command {
     },
     Upgrade {
         machines: Vec<String>,
+        /// Empty: it follows as the call's stream, with the fields of an update.
         release: String,
+        #[serde(default)]
+        label: String,
+        #[serde(default)]
+        signature: Option<String>,
     },
     Audit {
         since_unix_ms: Option<u64>,
@@ -199,6 +204,17 @@ pub enum Command {
         node: String,
         players: Option<u64>,
     },
+}
+
+impl Command {
+    /// Whether a release follows as the call's stream.
+    pub fn uploads(&self) -> bool {
+        match self {
+            Command::Update { release, .. } => release.is_none(),
+            Command::Upgrade { release, .. } => release.is_empty(),
+            _ => false,
+        }
+    }
 }
 
 /// The figures commands.

@@ -37,8 +37,9 @@ mod upvalue {
 
     use mlua_sys as ffi;
 
-    /// Metatable of documents.
-    pub const DOCUMENT: c_int = ffi::lua_upvalueindex(1);
+    /// Metatable of documents: which upvalue it is, and its index.
+    pub const DOCUMENT_NUMBER: c_int = 1;
+    pub const DOCUMENT: c_int = ffi::lua_upvalueindex(DOCUMENT_NUMBER);
     /// The string `__len`.
     pub const LEN: c_int = ffi::lua_upvalueindex(2);
     /// The string `__pairs`.
@@ -152,11 +153,9 @@ fn set_functions(state: State, table: c_int, functions: &[ffi::luaL_Reg]) {
 
 /// Pushes a new document of `len` bytes, which the caller fills at once.
 fn push_document(state: State, len: usize) -> *mut u8 {
-    // SAFETY: a live thread in a protected call. Bytes of any kind are a valid content.
-    let bytes = unsafe { ffi::lua_newuserdatauv(state.ptr(), len, 1) };
-    state.push_value(upvalue::DOCUMENT);
-    state.set_metatable(-2);
-    bytes.cast()
+    // SAFETY: all functions of the module have the metatable as this upvalue. Bytes of any kind are a valid
+    // content.
+    unsafe { state.new_block(len, upvalue::DOCUMENT_NUMBER).cast() }
 }
 
 /// Whether the value at `index` is one of our documents. Programs can set a metatable for tables only.

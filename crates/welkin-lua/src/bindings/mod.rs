@@ -34,6 +34,7 @@ pub mod socket_buffer;
 pub mod socketdriver;
 pub mod sproto;
 pub mod task;
+#[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
 pub mod tls;
 pub mod welkin;
 

@@ -11,9 +11,10 @@ mod tables;
 
 use mlua_sys as ffi;
 use welkin_codec::mysql::{
-    self, MysqlError, Reply, caching_sha2_token, ed25519_token, encrypt_password, native_token,
-    read_greeting, read_reply,
+    self, KeyError, MysqlError, Reply, caching_sha2_token, ed25519_token, encrypt_password,
+    native_token, read_greeting, read_reply,
 };
+use welkin_runtime::built_without;
 
 use super::crypt::random_bytes;
 use super::info::push_owned;
@@ -125,7 +126,7 @@ lua_fn! {
         let token = match state.check_text(1) {
             b"mysql_native_password" => native_token(password, scramble),
             b"caching_sha2_password" => caching_sha2_token(password, scramble),
-            b"client_ed25519" => ed25519_token(password, scramble),
+            b"client_ed25519" => ed25519_token(password, scramble).map_err(key_error)?,
             _ => return Ok(0),
         };
         push_owned(state, token);
@@ -140,8 +141,7 @@ lua_fn! {
         for part in seed.chunks_mut(8) {
             part.copy_from_slice(&random_bytes()?[..part.len()]);
         }
-        let sent = encrypt_password(password, scramble, pem, seed)
-            .map_err(|error| LuaError::plain(error.to_string()))?;
+        let sent = encrypt_password(password, scramble, pem, seed).map_err(key_error)?;
         push_owned(state, sent);
         Ok(1)
     }
@@ -154,6 +154,13 @@ lua_fn! {
         push_owned(call.state, packet);
         Ok(1)
     }
+}
+
+fn key_error(error: KeyError) -> LuaError {
+    LuaError::plain(match error {
+        KeyError::Absent => built_without("logins to MySQL by public keys", "mysql-keys"),
+        _ => error.to_string(),
+    })
 }
 
 fn check(state: State) -> Result<*mut Results, LuaError> {

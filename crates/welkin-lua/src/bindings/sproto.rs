@@ -2,7 +2,8 @@
 //!
 //! The format is `welkin_codec::sproto`'s. Schemas are shared by all VMs of the process and known by
 //! checked numbers (`handle.rs`); the walks over Lua values are `encode.rs` and `decode.rs`. All
-//! functions have two upvalues: what this VM knows of schemas, and the buffer of `encode`.
+//! functions have two upvalues: what this VM knows of schemas, and the buffer of `encode`. What the
+//! module `sproto` is most called for goes straight from its objects to here (`methods.rs`).
 
 #![allow(unsafe_code)]
 
@@ -11,12 +12,14 @@ mod decode;
 mod defaults;
 mod encode;
 mod handle;
+mod methods;
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_int, c_void};
 
 use mlua_sys as ffi;
 use welkin_codec::sproto::{BrokenStream, Packer, Protocol, Schema};
+use welkin_lua_vm::Kind;
 
 use super::pointer;
 use super::skynet::Entry;
@@ -34,6 +37,7 @@ const FUNCTIONS: &[Entry] = &[
     (c"dumpproto", dumpproto),
     (c"encode", encode),
     (c"loadproto", loadproto),
+    (c"methods", methods::methods),
     (c"newproto", newproto),
     (c"pack", pack),
     (c"protocol", protocol),
@@ -168,46 +172,25 @@ lua_fn! {
 
     /// `encode(type, value) -> text`.
     fn encode(call: &mut Call) -> LuaResult {
-        let state = call.state;
-        let given = state.to_userdata(1);
+        let (state, given) = (call.state, call.state.to_userdata(1));
         if given.is_null() {
             state.check_type(2, ffi::LUA_TNIL);
             state.push_lit(c"");
             return Ok(1);
         }
         state.set_top(2);
-        let (known, index) = type_of(state, given)?;
-        // The schema's two values lie above the arguments.
-        let names = 4;
-        let buffer = Buffer::take(state, state.upvalue(BUFFER));
-        let result = encode::encode(state, known.schema(), index, 2, names, buffer.bytes());
-        if let Err(stop) = result {
-            buffer.give_back(KEPT_BYTES_MAX);
-            return Err(stop.explain(known.schema()));
-        }
-        buffer.push_bytes(state, KEPT_BYTES_MAX);
+        encoded(state, given)?.push_bytes(state, KEPT_BYTES_MAX);
         Ok(1)
     }
 
     /// `decode(type, text) -> table, integer`, or `decode(type, pointer, size)`, or with a table to be
     /// filled as the last argument: the message, and its size in bytes.
     fn decode(call: &mut Call) -> LuaResult {
-        let state = call.state;
-        let (given, light) = (state.top(), state.to_userdata(1));
-        if light.is_null() {
+        let (state, given) = (call.state, call.state.to_userdata(1));
+        if given.is_null() {
             return Ok(0);
         }
-        let bytes = bytes_argument(state, 2)?;
-        let (known, index) = type_of(state, light)?;
-        let names = given + 2;
-        let table = (state.type_of(given) == ffi::LUA_TTABLE).then_some(given);
-        match decode::decode(state, known.schema(), index, names, bytes, table) {
-            Ok(size) => {
-                state.push_int(size as i64);
-                Ok(2)
-            }
-            Err(stop) => Err(stop.explain()),
-        }
+        decoded(state, given, bytes_argument(state, 2)?)
     }
 
     /// `default(type) -> table`: each field with the value it would have if it were there.
@@ -231,6 +214,35 @@ lua_fn! {
     }
 }
 
+/// Encodes the value on top, of the type that the light userdata is; pushes the buffer, and more.
+#[inline]
+fn encoded(state: State, given: *mut c_void) -> Result<Buffer, LuaError> {
+    let value = state.top();
+    let (known, index) = type_of(state, given)?;
+    let buffer = Buffer::take(state, BUFFER);
+    let result = encode::encode(state, known, index, value, buffer.bytes());
+    if let Err(stop) = result {
+        buffer.give_back(KEPT_BYTES_MAX);
+        return Err(stop.explain(known.schema()));
+    }
+    Ok(buffer)
+}
+
+/// Pushes the message of that type and its size. A table on top is filled.
+#[inline]
+fn decoded(state: State, given: *mut c_void, bytes: &[u8]) -> LuaResult {
+    let top = state.top();
+    let table = (state.type_of(top) == ffi::LUA_TTABLE).then_some(top);
+    let (known, index) = type_of(state, given)?;
+    match decode::decode(state, known, index, bytes, table) {
+        Ok(size) => {
+            state.push_int(size as i64);
+            Ok(2)
+        }
+        Err(stop) => Err(stop.explain()),
+    }
+}
+
 /// Pushes what `work` makes in this thread's packer.
 fn with_packer(
     state: State,
@@ -243,13 +255,32 @@ fn with_packer(
         Ok(bytes) => state.push_bytes(bytes),
         Err(error) => return Err(LuaError::new(error.to_string())),
     }
-    // SAFETY: as above; nothing borrows it any more.
+    trim_packer();
+    Ok(1)
+}
+
+/// Appends what `packed` stands for to a buffer that nobody else uses.
+fn unpack_into(packed: &[u8], out: *mut Vec<u8>) -> Result<(), LuaError> {
+    let packer = PACKER.with(UnsafeCell::get);
+    // SAFETY: as in `with_packer`, and no Lua code runs at all.
+    let result = unsafe {
+        let unpacked = (*packer).unpack(packed);
+        unpacked.map(|bytes| (*out).extend_from_slice(bytes))
+    };
+    trim_packer();
+    result.map_err(|error| LuaError::new(error.to_string()))
+}
+
+/// Frees memory that a large message has left.
+#[inline]
+fn trim_packer() {
+    let packer = PACKER.with(UnsafeCell::get);
+    // SAFETY: only this thread reaches it, and nothing borrows it.
     unsafe {
         if (*packer).capacity() > KEPT_BYTES_MAX {
             *packer = Packer::new();
         }
     }
-    Ok(1)
 }
 
 /// Pushes the request's and the response's type. The null pointer is a response without contents.
@@ -277,9 +308,10 @@ fn schema_argument(state: State, otherwise: &'static CStr) -> Result<Handle, Lua
         .ok_or(LuaError::Argument(1, otherwise))
 }
 
-/// What this VM knows of the schema; pushes the two values that hold it.
+/// What this VM knows of the schema; pushes the value that holds it.
+#[inline]
 fn known<'a>(state: State, handle: Handle) -> Result<&'a Known, LuaError> {
-    handle::push_known(state, state.upvalue(KNOWN), handle).ok_or_else(gone)
+    handle::push_known(state, KNOWN, handle).ok_or_else(gone)
 }
 
 fn schema<'a>(state: State, otherwise: &'static CStr) -> Result<(Handle, &'a Known), LuaError> {
@@ -321,10 +353,12 @@ fn slot_argument(state: State, arg: c_int) -> Result<usize, LuaError> {
 /// A string, or a userdata and its size behind it. They stay while the arguments are on the stack.
 #[inline]
 fn bytes_argument<'a>(state: State, arg: c_int) -> Result<&'a [u8], LuaError> {
-    if let Some(text) = state.string(arg) {
-        return Ok(text);
+    let given = state.argument(arg);
+    if given.kind == Kind::Text {
+        // SAFETY: described just now, and held by the argument.
+        return Ok(unsafe { std::slice::from_raw_parts(given.bits as *const u8, given.len) });
     }
-    let kind = state.type_of(arg);
+    let kind = given.lua_type;
     if kind != ffi::LUA_TLIGHTUSERDATA && kind != ffi::LUA_TUSERDATA {
         return Err(LuaError::Argument(arg, c"Need a string or userdata"));
     }

@@ -21,6 +21,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::message::Address;
 use crate::node::Node;
 use crate::os;
+use crate::payload::blocks;
 use crate::preempt;
 use crate::sched::{Sched, Worker};
 use crate::slot::Slot;
@@ -123,7 +124,9 @@ pub(crate) fn run(node: &Arc<Node>) {
             idle_ticks += 1;
         }
         if idle_ticks > LINGER_TICKS {
-            sched.monitor.park(sched, node.tidy.due_ns());
+            let due_ns = [node.tidy.due_ns(), blocks::due_ns()];
+            let due_ns = due_ns.into_iter().flatten().min();
+            sched.monitor.park(sched, due_ns);
             idle_ticks = 0;
             watch.last_ns = os::monotonic_ns();
         }
@@ -173,6 +176,9 @@ impl<'a> Watch<'a> {
         if self.node.tidy.begin(now) {
             self.node.slots.shrink();
             self.node.sched.wake_all();
+        }
+        if blocks::sweep(now) {
+            self.node.memory_freed();
         }
         self.hand_on_stale_next();
         self.attend(now);

@@ -1,4 +1,4 @@
-//! When memory goes back to the system after services have ended.
+//! When memory goes back to the system after services have ended or large messages are over.
 //!
 //! An allocator keeps what was freed with the thread that allocated it, and services are dropped by
 //! other workers than those that filled them. So each worker has to look through its own share, and

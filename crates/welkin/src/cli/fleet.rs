@@ -5,6 +5,9 @@
 
 use std::ffi::{OsStr, OsString};
 
+#[cfg_attr(not(feature = "fleet"), path = "fleet/absent.rs")]
+mod parts;
+
 use super::{help, say};
 use crate::failure::Failure;
 use crate::os::process::new_session;
@@ -30,17 +33,11 @@ pub fn fleet(arguments: &[OsString]) -> Result<u8, Failure> {
         Some("help") => Ok(say(help::fleet::of(
             rest.first().and_then(|word| word.to_str()),
         ))),
-        Some("master") => Ok(welkin_fleet_master::run(rest)),
-        Some("agent") => Ok(welkin_fleet_agent::run(rest)),
-        Some("keeper") => Ok(welkin_fleet_keeper::run(rest)),
         Some(DETACHED) => {
             new_session();
             fleet(rest)
         }
-        _ => Ok(welkin_fleet_client::run_with(
-            arguments,
-            welkin_fleet_master::restore,
-        )),
+        first => parts::run(first, arguments),
     }
 }
 

@@ -160,10 +160,7 @@ mod tests {
             error: String::new(),
         };
         assert_eq!(read(&bytes), Ok(whole));
-        assert_eq!(
-            read(&super::super::request::text("why")),
-            Err("why".to_owned())
-        );
+        assert_eq!(read(&super::super::packed("why")), Err("why".to_owned()));
         assert!(read(&bytes[..bytes.len() - 1]).is_err() && read(b"").is_err());
     }
 }

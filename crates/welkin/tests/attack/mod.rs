@@ -18,9 +18,6 @@ use rustix::net::sockopt;
 
 use crate::support::{Folder, Node, PATIENCE_S, root};
 
-/// Beside the tenth that memory may grow by: what the allocator keeps for the next time, in bytes.
-const SLACK_BYTES: u64 = 4 << 20;
-
 /// xorshift: the same numbers from the same seed.
 #[derive(Clone)]
 pub struct Numbers(u64);
@@ -155,6 +152,24 @@ impl Server {
             * 1024
     }
 
+    /// Resident memory when it has come to rest: what is freed late goes back meanwhile. In bytes.
+    pub fn resident_at_rest(&self) -> u64 {
+        const AT_REST: Duration = Duration::from_secs(3);
+        const NOISE_BYTES: u64 = 64 << 10;
+        let (mut last, mut since) = (self.resident(), Instant::now());
+        wait_until(
+            || {
+                let now = self.resident();
+                if now.abs_diff(last) > NOISE_BYTES {
+                    (last, since) = (now, Instant::now());
+                }
+                since.elapsed() >= AT_REST
+            },
+            || "memory does not come to rest".to_owned(),
+        );
+        last
+    }
+
     /// CPU time used so far, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
         let stat = format!("/proc/{}/stat", self.node.id());
@@ -173,9 +188,9 @@ impl Server {
         );
     }
 
-    /// Waits until memory is what it was before, give or take.
+    /// Waits until memory is what it was before, and a tenth at most.
     pub fn await_memory(&self, before: u64) {
-        let limit = before + before / 10 + SLACK_BYTES;
+        let limit = before + before / 10;
         wait_until(
             || self.resident() <= limit,
             || format!("{} bytes resident, {before} before", self.resident()),

@@ -65,6 +65,25 @@ function CMD.numbers(n)
 	return counts(count)
 end
 
+-- Around the sizes at which messages are cut, and large ones, eight at a time.
+local SIZES = { 32750, 32767, 32768, 32769, 65536, 300000, 1 << 20, 1 << 20, 1 << 21, 5000001 }
+
+function CMD.larges(rounds)
+	local count = new_count()
+	each(rounds * #SIZES, 8, function(i)
+		local size = SIZES[i % #SIZES + 1]
+		local text = string.rep(string.pack("<I4", i), size // 4)
+		local result = call("far", text)
+		count[result] = count[result] + 1
+	end)
+	return counts(count)
+end
+
+function CMD.collect()
+	collectgarbage()
+	return "collected " .. select(2, pcall(cluster.call, "far", "@echo", "collect"))
+end
+
 function CMD.hold(n)
 	for _ = 1, n do
 		held.waiting = held.waiting + 1

@@ -14,6 +14,11 @@ function CMD.make(size)
 	return ("x"):rep(size)
 end
 
+function CMD.collect()
+	collectgarbage()
+	return "ok"
+end
+
 function CMD.hold()
 	skynet.wait()
 end

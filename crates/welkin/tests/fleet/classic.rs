@@ -11,13 +11,13 @@ use crate::processes::{self, Process, Swept, wait_until};
 use crate::support::{root, welkin};
 
 /// The example `fleet_classic` with ports of its own.
-struct Classic {
+pub struct Classic {
     folder: Swept,
     console: u16,
 }
 
 impl Classic {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = Swept::new();
         let console = free_port();
         let ports = [
@@ -45,7 +45,7 @@ impl Classic {
     }
 
     /// By hand, as an operator does it once on each machine.
-    fn start(&self, node: &str) {
+    pub fn start(&self, node: &str) {
         let log = fs::File::create(self.folder.path().join(format!("{node}.out"))).expect("a file");
         let mut command = welkin(self.folder.path(), &[&format!("config.{node}")]);
         command
@@ -77,12 +77,12 @@ impl Classic {
             .find(|process| process.name == name)
     }
 
-    fn console(&self) -> Console {
+    pub fn console(&self) -> Console {
         Console::connect(self.console)
     }
 
     /// Waits for the text of a node in an answer.
-    fn wait_for(&self, command: &str, node: &str, text: &str) {
+    pub fn wait_for(&self, command: &str, node: &str, text: &str) {
         let mut seen = Vec::new();
         let mut console = self.console();
         let end = std::time::Instant::now() + std::time::Duration::from_secs(30);

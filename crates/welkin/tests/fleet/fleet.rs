@@ -36,6 +36,8 @@ pub struct Said {
 pub struct Fleet {
     pub folder: Swept,
     pub port: u16,
+    /// Added to the environment of all that is started.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Fleet {
@@ -44,6 +46,7 @@ impl Fleet {
         Self {
             folder: Swept::new(),
             port: free_port(),
+            environment: Vec::new(),
         }
     }
 
@@ -66,7 +69,8 @@ impl Fleet {
         self.folder.path()
     }
 
-    fn spawn(&self, mut command: Command, log: &str) {
+    /// Starts a part of the fleet, with its words in `log`.
+    pub fn spawn(&self, mut command: Command, log: &str) {
         let log = self.path().join(log);
         let log = File::options()
             .create(true)
@@ -75,6 +79,7 @@ impl Fleet {
             .expect("files can be made");
         command
             .current_dir(self.path())
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("it is open"))
             .stderr(log)
@@ -110,7 +115,8 @@ impl Fleet {
         wait_until("the master answers", || self.run(&["machines"]).status == 0);
     }
 
-    fn agent(&self, machine: &str) -> Command {
+    /// An agent's command line; where its master is comes behind.
+    pub fn agent(&self, machine: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_welkin"));
         let dir = format!("agent-{machine}");
         command.args(["fleet", "agent", "--dir", &dir, "--machine", machine]);
@@ -130,8 +136,19 @@ impl Fleet {
 
     /// The same over the port, with a token that is made for it.
     pub fn start_far_agent(&self, machine: &str) {
+        self.start_agent_by(machine, self.port);
+    }
+
+    /// The same over another port, behind which the master's is.
+    pub fn start_agent_by(&self, machine: &str, port: u16) {
+        self.spawn_agent_by(machine, port);
+        self.wait_for_agent(machine);
+    }
+
+    /// The same without waiting for it.
+    pub fn spawn_agent_by(&self, machine: &str, port: u16) {
         let mut command = self.agent(machine);
-        command.args(["--master", &format!("127.0.0.1:{}", self.port)]);
+        command.args(["--master", &format!("127.0.0.1:{port}")]);
         if !self
             .path()
             .join(format!("agent-{machine}/identity"))
@@ -142,7 +159,6 @@ impl Fleet {
             command.args(["--token-file", "token"]);
         }
         self.spawn(command, &format!("agent-{machine}.log"));
-        self.wait_for_agent(machine);
     }
 
     pub fn wait_for_agent(&self, machine: &str) {
@@ -158,6 +174,7 @@ impl Fleet {
     pub fn run(&self, arguments: &[&str]) -> Said {
         let output = welkin(self.path(), &["fleet", "--dir", "master"])
             .args(arguments)
+            .envs(self.environment.iter().cloned())
             .output()
             .expect("it starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

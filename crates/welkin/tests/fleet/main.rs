@@ -4,15 +4,31 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audited;
+mod certificates;
 mod classic;
+mod clock;
+mod clock_steps;
 mod console;
 mod deaths;
 mod example;
 mod fake_master;
 #[allow(clippy::module_inception, reason = "it is what the tests are about")]
 mod fleet;
+mod full_disk;
 mod harm;
+mod joining;
+mod limits;
+mod middle;
+mod moved;
 mod node_side;
 mod players;
 mod processes;
+mod proxy;
+mod reboot;
+mod secret_files;
+mod split;
+mod telnet;
+mod units;
+mod upgrades;
 mod walk;

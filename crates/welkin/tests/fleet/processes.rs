@@ -49,7 +49,7 @@ pub fn of(folder: &Path) -> Vec<Process> {
     let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let belongs = |id: &u32| {
         let cwd = fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
-        cwd.starts_with(&folder) || command(*id).contains(&*folder.to_string_lossy())
+        cwd.starts_with(&folder) || names(&command(*id), &folder.to_string_lossy())
     };
     ids.filter(|id| *id != std::process::id() && is_alive(*id))
         .filter(belongs)
@@ -62,6 +62,14 @@ pub fn of(folder: &Path) -> Vec<Process> {
             command: command(id),
         })
         .collect()
+}
+
+/// Whether the words name the folder or something in it; the folder of another test may begin like it.
+fn names(words: &str, folder: &str) -> bool {
+    let ends = |rest: &str| rest.is_empty() || rest.starts_with(['/', ' ']);
+    words
+        .match_indices(folder)
+        .any(|(at, _)| ends(&words[at + folder.len()..]))
 }
 
 fn command(id: u32) -> String {
@@ -101,6 +109,11 @@ impl Swept {
 
     pub fn read(&self, name: &str) -> String {
         self.folder.read(name)
+    }
+
+    /// Waits until the file holds `text`.
+    pub fn wait_for(&self, name: &str, text: &str) -> String {
+        self.folder.wait_for(name, text)
     }
 }
 

@@ -86,13 +86,11 @@ impl Agent {
         for node in self.nodes.values() {
             used.extend(node.supervisor.run().and_then(|run| run.release.clone()));
         }
-        let own = self
-            .settings
-            .program
-            .strip_prefix(self.settings.folders.releases());
-        if let Some(first) = own.ok().and_then(|path| path.components().next()) {
-            used.insert(first.as_os_str().to_string_lossy().into_owned());
-        }
+        used.extend(self.settings.own_release());
+        used.extend(
+            self.old_program()
+                .and_then(|old| self.settings.release_of(old)),
+        );
         let orders = self.orders.nodes.iter();
         (
             used,

@@ -109,14 +109,12 @@ pub fn replaces(mut words: Words) -> Result<Work, Failure> {
             sel,
         }),
         "upgrade" => match words.text("--release") {
-            Some(release) => Ok(Work::Call {
-                command: Command::Upgrade {
-                    machines: sel,
-                    release,
-                },
-                waits: true,
+            Some(release) => Ok(Work::Upgrade {
+                machines: sel,
+                release,
+                signature: words.text("--signature").map(PathBuf::from),
             }),
-            None => Err(words.wrong("--release ID is missing")),
+            None => Err(words.wrong("--release FILE|DIR|ID is missing")),
         },
         _ => update(&words, sel),
     }

@@ -27,9 +27,8 @@ impl Fleet {
         Outcome {
             columns: columns.map(str::to_owned).to_vec(),
             rows: self
-                .machines
-                .keys()
-                .map(|name| self.machine_row(name))
+                .shown_machines()
+                .map(|(name, _)| self.machine_row(name))
                 .collect(),
             ..Outcome::default()
         }

@@ -5,17 +5,8 @@ mod machines;
 mod nodes;
 mod snapshot;
 
-use serde_json::{Map, Value};
-
 pub use snapshot::{MachineView, NodeView, RollView, View};
-
-/// One row.
-pub(super) fn row<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
-    pairs
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
-}
+pub(super) use welkin_fleet_model::table::row;
 
 /// The first 12 digits of a digest, as releases are shown.
 pub(super) fn short(digest: &str) -> String {

@@ -96,12 +96,19 @@ impl Fleet {
         row
     }
 
+    /// As the machine measured it; until it has, by the time of its start, which two clocks that differ
+    /// make wrong by as much.
     fn uptime(&self, node: &Node) -> Option<u64> {
         let started = node
             .report
             .started_unix_ms
             .filter(|_| node.report.state.is_running())?;
-        Some(self.now.unix_ms.saturating_sub(started) / 1000)
+        let measured = node.figures.as_ref().and_then(|(at, figures)| {
+            let age = self.now.mono_ms.saturating_sub(*at) / 1000;
+            Some(figures.uptime_s? + age)
+        });
+        let by_clock = || self.now.unix_ms.saturating_sub(started) / 1000;
+        Some(measured.unwrap_or_else(by_clock))
     }
 
     /// What it runs; of one that does not run, what it would.

@@ -117,7 +117,7 @@ impl Fleet {
             clock_offset_ms: machine.clock_offset_ms,
             figures: machine.figures.as_ref().map(|(_, figures)| figures.clone()),
         };
-        self.machines.iter().map(view).collect()
+        self.shown_machines().map(view).collect()
     }
 
     fn node_views(&self) -> Vec<NodeView> {

@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use welkin_fleet_model::wire::agent::{Ask, Reply};
 use welkin_fleet_model::wire::client::{Outcome, Status, Trouble};
 
+use super::bring::NO_TASK;
 use super::roll::Driver;
 use super::{CallId, Effect, Fleet, Who};
 use welkin_fleet_model::units::rfc3339;
@@ -229,6 +230,9 @@ impl Fleet {
 
     /// Hands an agent's answer to the task that asked.
     pub(super) fn answered(&mut self, machine: &str, asker: Asker, reply: Result<Reply, String>) {
+        if asker.task == NO_TASK {
+            return self.brought(machine, &asker.what, reply);
+        }
         let Some(task) = self.tasks.iter_mut().find(|task| task.id == asker.task) else {
             return;
         };

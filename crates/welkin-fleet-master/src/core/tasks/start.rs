@@ -71,6 +71,10 @@ impl Start {
                 .targets
                 .fail(fleet, None, name, "unreachable", "unreachable");
         }
+        if let Some(machine) = fleet.machines.get_mut(&machine) {
+            machine.forgive();
+            fleet.stirred = true;
+        }
         let on_its_way = wanted.running && wanted.life > report.life;
         let runs = wanted.running && report.state.is_running() && report.state != State::Stopping;
         if runs && !on_its_way && report.state != State::Starting {

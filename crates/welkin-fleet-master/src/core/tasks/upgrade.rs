@@ -16,6 +16,11 @@ const BACK_MS: u64 = 90_000;
 /// How long a release may take to reach a machine.
 const FETCH_MS: u64 = 600_000;
 
+/// The new binary started and said what it knows, but could not be the agent.
+const OLD_ONE: &str = "the old binary came back; the agent's log on that machine says why";
+/// Nobody starts the agent again there, or its machine is away.
+const NOBODY: &str = "the agent did not come back; nodes go on. Start it again on that machine: its folder's link `welkin` is the old binary";
+
 /// See the file.
 pub(in crate::core) struct Upgrade {
     pub machines: VecDeque<String>,
@@ -63,7 +68,11 @@ impl Upgrade {
                 let Some(machine) = self.machines.pop_front() else {
                     return Poll::Done(self.outcome());
                 };
-                self.begin_machine(fleet, task, machine);
+                if runs(fleet, &machine, &self.release) {
+                    self.end_machine(fleet, call, machine, Ok("unchanged".to_owned()));
+                } else {
+                    self.begin_machine(fleet, task, machine);
+                }
                 continue;
             };
             let machine = work.machine.clone();
@@ -87,14 +96,15 @@ impl Upgrade {
                     None => return Poll::Pending,
                 },
                 Step::Become => {
-                    let connections = fleet.machines.get(&machine).map_or(0, |m| m.connections);
+                    let is_back = connections(fleet, &machine) > work.connections;
                     match work.answer.take() {
                         // It goes away by becoming another; what counts is who comes back.
                         Some(Err(why)) if fleet.session(&machine).is_some() => Err(why),
-                        _ if connections > work.connections => Ok("upgraded".to_owned()),
-                        _ if fleet.is_late(work.since_ms, BACK_MS) => {
-                            Err("it did not come back".to_owned())
+                        _ if is_back && runs(fleet, &machine, &self.release) => {
+                            Ok("upgraded".to_owned())
                         }
+                        _ if is_back => Err(OLD_ONE.to_owned()),
+                        _ if fleet.is_late(work.since_ms, BACK_MS) => Err(NOBODY.to_owned()),
                         _ => return Poll::Pending,
                     }
                 }
@@ -104,7 +114,7 @@ impl Upgrade {
     }
 
     fn begin_machine(&mut self, fleet: &mut Fleet, task: u64, machine: String) {
-        let connections = fleet.machines.get(&machine).map_or(0, |m| m.connections);
+        let connections = connections(fleet, &machine);
         let mut work = Work {
             machine: machine.clone(),
             step: Step::Fetch,
@@ -136,17 +146,15 @@ impl Upgrade {
         let version = fleet.durable.machine(&machine).agent;
         let text = result.as_ref().unwrap_or_else(|why| why);
         fleet.progress(call, format!("{machine}: {text}"));
-        if result.is_err() {
+        let failed = result.is_err();
+        let why = format!("not upgraded: {machine} failed");
+        self.rows.push((machine, result, version));
+        if failed {
             for left in std::mem::take(&mut self.machines) {
                 let version = fleet.durable.machine(&left).agent;
-                self.rows.push((
-                    left,
-                    Err(format!("not upgraded: {machine} failed")),
-                    version,
-                ));
+                self.rows.push((left, Err(why.clone()), version));
             }
         }
-        self.rows.push((machine, result, version));
         self.at_work = None;
     }
 
@@ -171,4 +179,15 @@ impl Upgrade {
         }
         outcome
     }
+}
+
+/// Connections of the machine's agent so far.
+fn connections(fleet: &Fleet, machine: &str) -> u64 {
+    fleet.machines.get(machine).map_or(0, |m| m.connections)
+}
+
+/// The agent that is there is the release's binary.
+fn runs(fleet: &Fleet, machine: &str, release: &str) -> bool {
+    let known = fleet.machines.get(machine);
+    known.is_some_and(|m| m.session.is_some() && m.program.as_deref() == Some(release))
 }

@@ -33,9 +33,8 @@ function makeCard(name) {
   return card;
 }
 
-function showCard(card, machine) {
+function showCard(card, machine, own) {
   dress(card.root, machine.connected ? "card" : "card away");
-  const own = fleet.state.nodes.filter((node) => node.machine === machine.name).length;
   const late = Math.abs(machine.offset) > 2000 ? " · clock off by " + span(Math.abs(machine.offset)) : "";
   const net = known(machine.rx) ? " · ↓ " + bytes(machine.rx) + "/s ↑ " + bytes(machine.tx) + "/s" : "";
   say(card.sub, (machine.connected ? count(own, "node", "nodes") + net : "agent not connected") + late);
@@ -99,30 +98,51 @@ function arrange(parent, children) {
 
 function keep(known_, names, create) {
   const wanted = new Set(names);
-  for (const name of known_.keys()) if (!wanted.has(name)) known_.delete(name);
-  for (const name of names) if (!known_.has(name)) known_.set(name, create(name));
+  for (const [name, { root }] of known_) {
+    if (wanted.has(name)) continue;
+    sight.unobserve(root);
+    seen.delete(root);
+    known_.delete(name);
+  }
+  for (const name of names) {
+    if (known_.has(name)) continue;
+    known_.set(name, create(name));
+    sight.observe(known_.get(name).root);
+  }
 }
 
-function isShown(node) {
-  const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+function isShown(node, words) {
+  if (pressed.size && !pressed.has(node.state)) return false;
   const text = [node.name, node.group || "", node.machine].join(" ").toLowerCase();
-  return (!pressed.size || pressed.has(node.state)) && words.every((word) => text.includes(word));
+  return words.every((word) => text.includes(word));
+}
+
+function nodesByMachine() {
+  const all = new Map();
+  for (const node of fleet.state.nodes) {
+    if (!all.has(node.machine)) all.set(node.machine, []);
+    all.get(node.machine).push(node);
+  }
+  return all;
 }
 
 function showMachines() {
   const state = fleet.state;
   // A node may be for a machine that has never joined.
   const named = new Set(state.machines.map((machine) => machine.name));
-  const missing = [...new Set(state.nodes.map((node) => node.machine))].filter((name) => !named.has(name));
+  const nodes = nodesByMachine();
+  const missing = [...nodes.keys()].filter((name) => !named.has(name));
   const machines = state.machines.concat(missing.map((name) => ({ name, connected: false, offset: 0 })));
   keep(cards, machines.map((machine) => machine.name), makeCard);
   keep(rows, state.nodes.map((node) => node.name), makeRow);
-  const filtered = pressed.size > 0 || byId("filter").value.trim() !== "";
+  const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const filtered = pressed.size > 0 || words.length > 0;
   const visible = [];
   for (const machine of machines) {
     const card = cards.get(machine.name);
-    showCard(card, machine);
-    const own = state.nodes.filter((node) => node.machine === machine.name && isShown(node));
+    const all = nodes.get(machine.name) || [];
+    showCard(card, machine, all.length);
+    const own = all.filter((node) => isShown(node, words));
     own.forEach((node) => showRow(rows.get(node.name), node));
     arrange(card.nodes, own.map((node) => rows.get(node.name).root));
     if (own.length || !filtered) visible.push(card.root);
@@ -189,17 +209,37 @@ function showState() {
   showMachines();
 }
 
+function drawMachine(name) {
+  const card = cards.get(name), [cpu, mem] = fleet.machines[name] || [[], []];
+  drawLine(card.cpu.line, cpu, 100);
+  drawLine(card.mem.line, mem, 100);
+}
+
+function drawNode(name) {
+  const row = rows.get(name), [cpu, mem] = fleet.nodes[name] || [[], []];
+  drawLine(row.cpu.line, cpu, highest(cpu, 20) * 1.1);
+  drawLine(row.mem.line, mem, highest(mem, 1) * 1.25);
+}
+
+function drawLinesOf({ dataset }) {
+  if (dataset.node) drawNode(dataset.node);
+  else drawMachine(dataset.machine);
+}
+
+// Lines are drawn where somebody may see them: a thousand nodes have two thousand.
+const seen = new Set();
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) seen.delete(target);
+    else if (!seen.has(target)) {
+      seen.add(target);
+      drawLinesOf(target);
+    }
+  }
+}, { rootMargin: "300px" });
+
 function showLines() {
-  for (const [name, card] of cards) {
-    const [cpu, mem] = fleet.machines[name] || [[], []];
-    drawLine(card.cpu.line, cpu, 100);
-    drawLine(card.mem.line, mem, 100);
-  }
-  for (const [name, row] of rows) {
-    const [cpu, mem] = fleet.nodes[name] || [[], []];
-    drawLine(row.cpu.line, cpu, highest(cpu, 20) * 1.1);
-    drawLine(row.mem.line, mem, highest(mem, 1) * 1.25);
-  }
+  seen.forEach(drawLinesOf);
   drawLine(byId("players-line"), fleet.online, highest(fleet.online, 1) * 1.1);
 }
 

@@ -56,6 +56,6 @@ function follow() {
   }
 }
 
-byId("filter").addEventListener("input", () => { showState(); showLines(); });
+byId("filter").addEventListener("input", showState);
 setInterval(showLive, 1000);
 follow();

@@ -38,7 +38,8 @@ pub fn push_table(state: State, bytes: &[u8]) -> Result<(), BsonError> {
 
 /// What makes room on the stack for a table's own values and one level more.
 fn check_level(state: State, depth: u32) -> Result<(), BsonError> {
-    match depth <= READ_DEPTH_MAX && state.check_stack(ffi::LUA_MINSTACK) {
+    // The outermost has the room that every C function has, and needs no more.
+    match depth == 0 || depth <= READ_DEPTH_MAX && state.check_stack(ffi::LUA_MINSTACK) {
         true => Ok(()),
         false => Err(BsonError::Depth),
     }

@@ -14,6 +14,7 @@ use std::cell::UnsafeCell;
 use std::ffi::c_int;
 
 use mlua_sys as ffi;
+use welkin_lua_vm::Kind;
 
 use super::{push_document, upvalue};
 use crate::border::{LuaError, LuaResult};
@@ -49,12 +50,13 @@ lua_fn! {
     /// `encode_order(k1, v1, ...) -> document`: the fields in this order.
     fn encode_order(call: &mut Call) -> LuaResult {
         let state = call.state;
-        if state.top() % 2 != 0 {
+        let top = state.top();
+        if top % 2 != 0 {
             return Err(LuaError::new("Invalid ordered dict"));
         }
-        for key in (1..state.top()).step_by(2) {
+        for key in (1..top).step_by(2) {
             // Numbers become texts in place, now: later on nothing may be made.
-            if state.text(key).is_none() {
+            if state.argument(key).kind != Kind::Text && state.text(key).is_none() {
                 return Err(LuaError::new(format!("Argument {key} need a string")));
             }
         }
@@ -104,9 +106,6 @@ type Start = fn(&mut Walk, c_int) -> Result<(), Stop>;
 /// Pushes the document that the walk `start` writes.
 fn encoded(state: State, start: Start) -> LuaResult {
     let top = state.top();
-    if !state.check_stack(ffi::LUA_MINSTACK) {
-        return Err(LuaError::new("stack overflow"));
-    }
     let scratch = SCRATCH.with(UnsafeCell::get);
     // SAFETY: only this thread reaches its scratch; the plain walk calls no Lua code.
     let bytes = unsafe {

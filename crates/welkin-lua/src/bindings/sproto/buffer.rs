@@ -38,23 +38,22 @@ impl Buffer {
         buffer
     }
 
-    /// Pushes the buffer that is the upvalue, empty, to be used until it is given back.
+    /// Pushes the buffer that is the upvalue of this number, empty, to be used until it is given back.
     #[inline]
     pub fn take(state: State, upvalue: c_int) -> Self {
-        state.push_value(upvalue);
-        let mut buffer = Self(state.to_userdata(-1).cast());
-        // SAFETY: only buffers are ever in this upvalue, and it is on the stack. Here and below, no
-        // reference to the contents outlives an expression.
+        // SAFETY: only buffers are ever in this upvalue of the module's functions, and it is on the stack.
+        // Here and below, no reference to the contents outlives an expression.
         unsafe {
+            let mut buffer = Self(state.push_block(upvalue).cast());
             if (*buffer.0).is_busy {
                 buffer = Self::push(state);
                 state.push_value(-1);
-                state.replace(upvalue);
+                state.replace(state.upvalue(upvalue));
             }
             (*buffer.0).is_busy = true;
             (*buffer.0).bytes.clear();
+            buffer
         }
-        buffer
     }
 
     /// What is written to; not to be borrowed across a call into Lua.

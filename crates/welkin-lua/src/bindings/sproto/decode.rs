@@ -1,7 +1,7 @@
 //! Bytes to Lua values.
 //!
 //! Tables are made as large as they will be, from what is counted in the bytes; names of fields are
-//! Lua strings already. No Lua code runs, except that of a table the program wants filled.
+//! Lua strings already ([`Known::name`]). No Lua code runs, except that of a table the program wants filled.
 
 use std::ffi::c_int;
 
@@ -10,9 +10,11 @@ use welkin_codec::sproto::{
     Blocks, DEPTH_MAX, DecodeError, Field, Fields, Integers, Kind, Schema, Shape, Type, Wire,
     doubles,
 };
+use welkin_lua_vm::{Kind as ValueKind, Value};
 
+use super::handle::Known;
 use crate::border::LuaError;
-use crate::state::State;
+use crate::state::{Name, State};
 
 /// Why bytes cannot be decoded. With the name of the field whose elements have no key or value.
 #[derive(Clone, Copy, Debug)]
@@ -51,41 +53,47 @@ impl Stop<'_> {
 }
 
 /// Pushes the message of type `ty` at the front of `bytes`: a new table, or the one at index `given`,
-/// which is filled. Gives the size of the message. `names` is the index of the fields' names.
+/// which is filled. Gives the size of the message.
 pub fn decode<'s>(
     state: State,
-    schema: &'s Schema,
+    known: &'s Known,
     ty: usize,
-    names: c_int,
     bytes: &[u8],
     given: Option<c_int>,
 ) -> Result<usize, Stop<'s>> {
+    let schema = known.schema();
     let walk = Walk {
         state,
+        known,
         schema,
-        names,
     };
     let ty = &schema.types[ty];
-    let rest = match given {
-        None => walk.message(ty, bytes, 0)?,
-        Some(table) => {
-            walk.enter(0)?;
-            state.push_value(table);
-            let table = state.top();
-            walk.fields(ty, Fields::open(bytes)?, 0, || {
-                // SAFETY: a live thread (`State`); the key and the value are on top. A metamethod may
-                // raise; nothing is owned.
-                unsafe { ffi::lua_settable(state.ptr(), table) }
-            })?
-        }
+    let Some(given) = given else {
+        let rest = walk.message(ty, bytes, 0)?;
+        return Ok(bytes.len() - rest.len());
     };
+    walk.enter(0)?;
+    state.push_value(given);
+    let table = state.top();
+    let rest = walk.fields(ty, Fields::open(bytes)?, 0, |name, value| {
+        // SAFETY: a live thread (`State`); the name is the schema's. A value that only the stack can hold is
+        // there, on top. A metamethod may raise; nothing is owned.
+        unsafe {
+            state.push_name(name);
+            match value.kind {
+                ValueKind::Other => state.insert(-2),
+                _ => state.push_described(&value),
+            }
+            ffi::lua_settable(state.ptr(), table);
+        }
+    })?;
     Ok(bytes.len() - rest.len())
 }
 
 struct Walk<'s> {
     state: State,
+    known: &'s Known,
     schema: &'s Schema,
-    names: c_int,
 }
 
 impl<'s> Walk<'s> {
@@ -95,7 +103,11 @@ impl<'s> Walk<'s> {
         let fields = Fields::open(bytes)?;
         let state = self.state;
         state.create_table(0, fields.announced().min(ty.fields.len()) as c_int);
-        self.fields(ty, fields, depth, || state.raw_set(-3))
+        let table = state.top();
+        self.fields(ty, fields, depth, |name, value| {
+            // SAFETY: the name is the schema's, whose holder is on the stack.
+            unsafe { state.store_field(table, name, &value) };
+        })
     }
 
     /// Pushes a message that fills `block`.
@@ -111,20 +123,22 @@ impl<'s> Walk<'s> {
         if depth >= DEPTH_MAX {
             return Err(Stop::TooDeep);
         }
-        match self.state.check_stack(ffi::LUA_MINSTACK) {
+        // The first message has the room that every C function has, and needs no more.
+        match depth == 0 || self.state.check_stack(ffi::LUA_MINSTACK) {
             true => Ok(()),
             false => Err(Stop::NoStack),
         }
     }
 
-    /// Pushes the name and the value of each field that the type has, for `set` to take.
+    /// Hands `set` the name and the value of each field that the type has. A value of kind `Other` is on
+    /// top, for `set` to pop.
     #[inline]
     fn fields<'b>(
         &self,
         ty: &'s Type,
         mut fields: Fields<'b>,
         depth: u32,
-        set: impl Fn(),
+        set: impl Fn(Name, Value),
     ) -> Result<&'b [u8], Stop<'s>> {
         let mut place = 0;
         while let Some((tag, wire)) = fields.next()? {
@@ -139,81 +153,79 @@ impl<'s> Walk<'s> {
             let Some(field) = ty.fields.get(place).filter(|f| u32::from(f.tag) == tag) else {
                 continue;
             };
-            let number = ty.first_field + place + 1;
-            self.state.raw_get_i(self.names, number as i64);
-            self.field(field, wire, depth)?;
-            set();
+            let value = self.value(field, wire, depth)?;
+            set(self.known.name(ty.first_field + place), value);
             place += 1;
         }
         Ok(fields.rest())
     }
 
+    /// The value, which is pushed if it is of kind `Other`. A text is a part of the bytes.
     #[inline]
-    fn field(&self, field: &'s Field, wire: Wire<'_>, depth: u32) -> Result<(), Stop<'s>> {
+    fn value(&self, field: &'s Field, wire: Wire<'_>, depth: u32) -> Result<Value, Stop<'s>> {
         if field.shape != Shape::Single {
-            return self.array(field, wire.block()?, depth);
+            self.array(field, wire.block()?, depth)?;
+            return Ok(Value::OTHER);
         }
-        let state = self.state;
-        match field.kind {
-            Kind::Integer => state.push_int(wire.integer()?),
-            Kind::Decimal(scale) => state.push_num(divided(wire.integer()?, scale)),
-            Kind::Boolean => state.push_bool(wire.boolean()?),
-            Kind::Double => state.push_num(wire.double()?),
-            Kind::String | Kind::Binary => state.push_bytes(wire.block()?),
+        Ok(match field.kind {
+            Kind::Integer => Value::integer(wire.integer()?),
+            Kind::Decimal(scale) => Value::float(divided(wire.integer()?, scale)),
+            Kind::Boolean => Value::boolean(wire.boolean()?),
+            Kind::Double => Value::float(wire.double()?),
+            Kind::String | Kind::Binary => Value::text(wire.block()?),
             Kind::Struct(ty) => {
                 self.whole(&self.schema.types[ty], wire.block()?, depth + 1)?;
+                Value::OTHER
             }
-        }
-        Ok(())
+        })
     }
 
     fn array(&self, field: &'s Field, block: &[u8], depth: u32) -> Result<(), Stop<'s>> {
-        let state = self.state;
         match field.kind {
-            Kind::Integer => self.items(Integers::of(block)?, |value| state.push_int(value)),
+            Kind::Integer => self.items(Integers::of(block)?, Value::integer),
             Kind::Decimal(scale) => self.items(Integers::of(block)?, |value| {
-                state.push_num(divided(value, scale));
+                Value::float(divided(value, scale))
             }),
-            Kind::Boolean => self.items(block.iter(), |value| state.push_bool(*value != 0)),
-            Kind::Double => self.items(doubles(block)?, |value| state.push_num(value)),
-            Kind::String | Kind::Binary => self.blocks(block, |item| {
-                state.push_bytes(item);
-                Ok(())
-            })?,
+            Kind::Boolean => self.items(block.iter(), |value| Value::boolean(*value != 0)),
+            Kind::Double => self.items(doubles(block)?, Value::float),
+            Kind::String | Kind::Binary => self.blocks(block, |item| Ok(Value::text(item)))?,
             Kind::Struct(ty) => {
                 let ty = &self.schema.types[ty];
                 match field.shape {
                     Shape::Keyed { tag, key } => self.keyed(field, ty, (tag, key), block, depth)?,
                     Shape::Pairs { key } => self.pairs(field, ty, key, block, depth)?,
-                    _ => self.blocks(block, |item| self.whole(ty, item, depth + 1))?,
+                    _ => self.blocks(block, |item| {
+                        self.whole(ty, item, depth + 1)?;
+                        Ok(Value::OTHER)
+                    })?,
                 }
             }
         }
         Ok(())
     }
 
-    /// Pushes an array; `push` pushes each of its items.
+    /// Pushes an array of what `value` makes of its items.
     #[inline]
-    fn items<T>(&self, items: impl ExactSizeIterator<Item = T>, push: impl Fn(T)) {
+    fn items<T>(&self, items: impl ExactSizeIterator<Item = T>, value: impl Fn(T) -> Value) {
         self.state.create_table(length(items.len()), 0);
+        let table = self.state.top();
         for (number, item) in (1..).zip(items) {
-            push(item);
-            self.state.raw_set_i(-2, number);
+            self.state.store_item(table, number, &value(item));
         }
     }
 
-    /// As [`Walk::items`], of items that may be broken.
+    /// As [`Walk::items`], of items that may be broken. `value` may push one of kind `Other`.
     #[inline]
     fn blocks(
         &self,
         block: &[u8],
-        push: impl Fn(&[u8]) -> Result<(), Stop<'s>>,
+        value: impl Fn(&[u8]) -> Result<Value, Stop<'s>>,
     ) -> Result<(), Stop<'s>> {
         let blocks = Blocks::of(block);
         self.state.create_table(length(blocks.ahead()), 0);
+        let table = self.state.top();
         for (number, item) in (1..).zip(blocks) {
-            push(item?)?;
-            self.state.raw_set_i(-2, number);
+            self.state.store_item(table, number, &value(item?)?);
         }
         Ok(())
     }
@@ -234,8 +246,9 @@ impl<'s> Walk<'s> {
         state.create_table(0, length(blocks.ahead()));
         for item in blocks {
             self.whole(ty, item?, depth + 1)?;
-            let number = ty.first_field + key.ok_or(missing)? + 1;
-            state.raw_get_i(self.names, number as i64);
+            let name = self.known.name(ty.first_field + key.ok_or(missing)?);
+            // SAFETY: the name is the schema's, whose holder is on the stack.
+            unsafe { state.push_name(name) };
             if state.raw_get(-2) == ffi::LUA_TNIL {
                 return Err(missing);
             }
@@ -268,7 +281,10 @@ impl<'s> Walk<'s> {
                 let Some(place) = ty.fields.iter().position(|f| u32::from(f.tag) == tag) else {
                     continue;
                 };
-                self.field(&ty.fields[place], wire, depth + 1)?;
+                let value = self.value(&ty.fields[place], wire, depth + 1)?;
+                if value.kind != ValueKind::Other {
+                    state.push_described(&value);
+                }
                 state.replace(top + 1 + c_int::from(place != key));
             }
             if !fields.rest().is_empty() {

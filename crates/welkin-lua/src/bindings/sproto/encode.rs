@@ -2,7 +2,7 @@
 //!
 //! Tables are asked with their metamethods, so Lua code may run, and leave, at nearly every step:
 //! nothing here owns memory, and the buffer, which a userdata owns, is borrowed for one expression at a
-//! time. Names of fields are Lua strings already.
+//! time. Names of fields are Lua strings already ([`Known::name`]).
 
 use std::ffi::c_int;
 
@@ -12,6 +12,7 @@ use welkin_codec::sproto::{
 };
 use welkin_lua_vm::{Kind, Value as Found};
 
+use super::handle::Known;
 use crate::border::LuaError;
 use crate::state::State;
 
@@ -74,22 +75,22 @@ impl Stop {
     }
 }
 
-/// Writes the message of type `ty` that the value at `index` is to `out`, which is empty. `names` is
-/// the index of the fields' names. The stack is as before, except after an error.
+/// Writes the message of type `ty` that the value at `index` is to `out`, which is empty. The stack is as
+/// before, except after an error.
 ///
 /// `out` is valid for the whole time, and nobody else uses it.
 pub fn encode(
     state: State,
-    schema: &Schema,
+    known: &Known,
     ty: usize,
     index: c_int,
-    names: c_int,
     out: *mut Vec<u8>,
 ) -> Result<(), Stop> {
+    let schema = known.schema();
     let mut walk = Walk {
         state,
+        known,
         schema,
-        names,
         out,
     };
     walk.message(&schema.types[ty], index, 0)
@@ -97,8 +98,8 @@ pub fn encode(
 
 struct Walk<'s> {
     state: State,
+    known: &'s Known,
     schema: &'s Schema,
-    names: c_int,
     out: *mut Vec<u8>,
 }
 
@@ -131,7 +132,8 @@ impl<'s> Walk<'s> {
         let slot = state.top() + 1;
         let mut found = Found::NIL;
         for (number, field) in (ty.first_field..).zip(&ty.fields) {
-            let is_pushed = state.field(self.names, number as i64 + 1, index, &mut found);
+            // SAFETY: the names are this VM's, and held by what holds the schema.
+            let is_pushed = unsafe { state.field(index, self.known.name(number), &mut found) };
             let at = At {
                 field,
                 number,

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mlua_sys as ffi;
 use welkin_codec::sproto::Schema;
 
-use crate::state::{State, lua_State};
+use crate::state::{Name, State, lua_State};
 
 /// Slots in which services find schemas of others.
 pub const SLOTS: usize = 16;
@@ -139,82 +139,117 @@ pub fn load(slot: usize) -> Option<Handle> {
 
 /// A schema as one VM holds it: the contents of a userdata. Empty after its finalizer.
 #[derive(Debug)]
-pub struct Known(Option<Arc<Shared>>);
+pub struct Known {
+    shared: Option<Arc<Shared>>,
+    /// Of all fields, by number. The userdata's user value is a table that holds the strings.
+    names: Vec<Name>,
+}
 
 impl Known {
     /// The schema.
     #[inline]
     pub fn schema(&self) -> &Schema {
         // What `push_known` gives is filled, and is emptied when nobody can reach it any more.
-        &self.0.as_ref().expect("a schema in use").schema
+        &self.shared.as_ref().expect("a schema in use").schema
+    }
+
+    /// The name of the field with this number, good while the userdata is on the stack.
+    #[inline]
+    pub fn name(&self, field: usize) -> Name {
+        self.names[field]
     }
 }
 
-/// Pushes the userdata that holds the schema, and the array of its fields' names by their number plus
-/// one. `None`, with nothing to be used on the stack: there is no such schema (any more). The reference
-/// is good while the userdata is on the stack.
+/// Pushes the userdata that holds the schema; `upvalue` is the number of the table of those. `None`, with
+/// nothing to be used on the stack: there is no such schema (any more). The reference is good while the
+/// userdata is on the stack.
 #[inline]
-pub fn push_known<'a>(state: State, table: c_int, handle: Handle) -> Option<&'a Known> {
+pub fn push_known<'a>(state: State, upvalue: c_int, handle: Handle) -> Option<&'a Known> {
     let number = handle.number() as i64;
-    if state.raw_get_i(table, number) == ffi::LUA_TUSERDATA {
-        // SAFETY: only `make_known` puts values into this table, and such userdata hold a `Known`,
-        // which stays where it is while the value is on the stack.
-        let known = unsafe { &*state.to_userdata(-1).cast::<Known>() };
-        if let Known(Some(shared)) = known
-            && !shared.is_gone.load(Ordering::Relaxed)
-        {
-            push_names(state, -1);
-            return Some(known);
-        }
-        state.push_nil();
-        state.raw_set_i(table, number);
-        return None;
+    // SAFETY: all functions of the module have the table; only `make_known` puts values into it, and such
+    // userdata hold a `Known`, which stays where it is while the value is on the stack.
+    let known = unsafe {
+        let block = state.push_block_at(upvalue, number).cast::<Known>();
+        block.as_ref()
+    };
+    let Some(known) = known else {
+        return make_known(state, upvalue, handle);
+    };
+    let is_there = |shared: &Arc<Shared>| !shared.is_gone.load(Ordering::Relaxed);
+    if known.shared.as_ref().is_some_and(is_there) {
+        return Some(known);
     }
-    make_known(state, table, handle)
-}
-
-fn push_names(state: State, index: c_int) {
-    // SAFETY: a live thread (`State`); the value there is a userdata with one user value.
-    unsafe { ffi::lua_getiuservalue(state.ptr(), index, 1) };
+    forget(state, state.upvalue(upvalue), handle);
+    None
 }
 
 #[cold]
-fn make_known<'a>(state: State, table: c_int, handle: Handle) -> Option<&'a Known> {
+fn make_known<'a>(state: State, upvalue: c_int, handle: Handle) -> Option<&'a Known> {
+    if !registry().schemas.contains_key(&handle.number()) {
+        return None;
+    }
     // SAFETY: a live thread; Lua aligns the block for any type. The value owns nothing until the
-    // metatable that frees it is set.
+    // metatable that frees it is set. No reference to it outlives an expression until it is complete.
     let known = unsafe {
         let block = ffi::lua_newuserdatauv(state.ptr(), size_of::<Known>(), 1);
         let known = block.cast::<Known>();
-        known.write(Known(None));
-        state.create_table(0, 1);
-        state.push_fn(free_known);
-        state.raw_set_lit(-2, c"__gc");
-        state.set_metatable(-2);
-        (*known).0 = registry()
+        known.write(Known {
+            shared: None,
+            names: Vec::new(),
+        });
+        known
+    };
+    state.create_table(0, 1);
+    state.push_fn(free_known);
+    state.raw_set_lit(-2, c"__gc");
+    state.set_metatable(-2);
+    // SAFETY: as above; the userdata is on the stack.
+    unsafe {
+        // Looked up again: making the userdata may have run a finalizer that deletes the schema.
+        (*known).shared = registry()
             .schemas
             .get(&handle.number())
             .map(|(shared, _)| Arc::clone(shared));
-        &*known
-    };
-    let fields = known.0.as_ref()?.schema.fields();
-    state.create_table(fields.count() as c_int, 0);
-    for (at, field) in known.schema().fields().enumerate() {
-        state.push_bytes(&field.name);
-        state.raw_set_i(-2, at as i64 + 1);
+        (*known).shared.as_ref()?;
     }
-    // SAFETY: as `push_names`; takes the table on top.
+    push_names(state, known);
+    // SAFETY: a live thread; takes the table on top for the userdata below it.
     unsafe { ffi::lua_setiuservalue(state.ptr(), -2, 1) };
     state.push_value(-1);
-    state.raw_set_i(table, handle.number() as i64);
-    push_names(state, -1);
-    Some(known)
+    state.raw_set_i(state.upvalue(upvalue), handle.number() as i64);
+    // SAFETY: complete, and on the stack.
+    Some(unsafe { &*known })
+}
+
+/// Pushes a table of the names of all fields, and lists them in `known`, which is on the stack and has its
+/// schema.
+fn push_names(state: State, known: *mut Known) {
+    // SAFETY: on the stack, and nothing else changes it; it holds the schema. No reference to `known` itself
+    // outlives an expression.
+    unsafe {
+        let Some(shared) = (*known).shared.as_ref().map(Arc::as_ptr) else {
+            return;
+        };
+        let schema = &(*shared).schema;
+        let count = schema.fields().count();
+        (*known).names.reserve_exact(count);
+        state.create_table(count as c_int, 0);
+        for (at, field) in schema.fields().enumerate() {
+            state.push_bytes(&field.name);
+            (*known).names.push(state.name());
+            state.raw_set_i(-2, at as i64 + 1);
+        }
+    }
 }
 
 /// `__gc` of what [`make_known`] makes. Nobody else can reach it: the metatable is on no other value,
 /// and the table that holds these values is an upvalue of native functions.
 unsafe extern "C-unwind" fn free_known(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua passes the running thread, and the object, which holds a `Known`.
-    drop(unsafe { (*State::new(l).to_userdata(1).cast::<Known>()).0.take() });
+    // SAFETY: Lua passes the running thread, and the object, which holds a `Known`. An empty one is left.
+    drop(unsafe {
+        let known = State::new(l).to_userdata(1).cast::<Known>();
+        ((*known).shared.take(), std::mem::take(&mut (*known).names))
+    });
     0
 }
 

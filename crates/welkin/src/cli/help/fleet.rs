@@ -363,10 +363,10 @@ Example:
 ";
 
 const UPGRADE: &str = "\
-welkin fleet upgrade MACHINE... --release ID
+welkin fleet upgrade MACHINE... --release FILE|DIR|ID [--signature F]
 
-Agents take the welkin of that release and go on as it; nodes and keepers stay as they are. First
-renew the master.
+Agents take the welkin of that release and go on as it; nodes and keepers stay as they are. The old
+one comes back if the new one does not start, or has no link to the master. First renew the master.
 
 Example:
   welkin fleet upgrade m1 m2 --release 3f5a90c1d2e4
@@ -376,7 +376,8 @@ const AUDIT: &str = "\
 welkin fleet audit [--since T] [--node N] [--verify [--log FILE]]
 
 Every change that was asked for: time, who, from, command, target, result. --verify checks that no
-record was changed or left out; with --log also against the hashes in the master's log.
+record was changed or left out; with --log also against the hashes that the master wrote to its log
+(FILE): so a log that was cut or written anew is found too.
 
 Example:
   welkin fleet audit --since 1h

@@ -1,6 +1,6 @@
 //! Where a walk writes: most of what it appends is a few bytes, so these go without a call each.
 
-use welkin_codec::bson::Sink;
+use welkin_codec::bson::{Sink, kind};
 
 /// The buffer that is written. A pointer, as no reference may be held while Lua code runs.
 pub struct Bytes(pub *mut Vec<u8>);
@@ -32,6 +32,21 @@ impl Sink for Bytes {
     }
 
     #[inline]
+    fn extend_text(&mut self, name: &[u8], len: [u8; 4], text: &[u8]) {
+        // SAFETY: as above. The field takes what it takes of the room; the text and a zero byte are the rest,
+        // and written before they count.
+        unsafe {
+            (*self.0).reserve(name.len() + 6 + text.len() + 1);
+            self.extend_field(kind::STRING, name, len);
+            let bytes = &mut *self.0;
+            let behind = bytes.as_mut_ptr().add(bytes.len());
+            copy_short(text, behind);
+            behind.add(text.len()).write(0);
+            bytes.set_len(bytes.len() + text.len() + 1);
+        }
+    }
+
+    #[inline]
     fn written(&self) -> usize {
         // SAFETY: as above.
         unsafe { (*self.0).len() }
@@ -44,15 +59,15 @@ impl Sink for Bytes {
     }
 }
 
-/// Copies a name. They are short, and a call to copy one takes longer than to do it here, in two pieces
-/// that may overlap.
+/// Copies a name or a text. Most are short, and a call to copy one takes longer than to do it here, in two
+/// pieces that may overlap.
 ///
 /// # Safety
-/// There is room for the name at `to`, which is not a part of it.
+/// There is room for the text at `to`, which is not a part of it.
 #[inline]
-unsafe fn copy_short(name: &[u8], to: *mut u8) {
-    let (from, len) = (name.as_ptr(), name.len());
-    // SAFETY: by the promise; each piece lies within the name.
+unsafe fn copy_short(text: &[u8], to: *mut u8) {
+    let (from, len) = (text.as_ptr(), text.len());
+    // SAFETY: by the promise; each piece lies within the text.
     unsafe {
         match len {
             0 => {}

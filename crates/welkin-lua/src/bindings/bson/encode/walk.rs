@@ -85,9 +85,17 @@ impl Walk {
     pub(super) fn pairs_on_stack(&mut self, top: c_int) -> Result<(), Stop> {
         let start = self.writer().begin();
         for key in (1..top).step_by(2) {
-            let name = self.state.string(key).unwrap_or_default();
+            let (key, value) = (self.state.argument(key), key + 1);
+            let name = match key.kind {
+                Kind::Text => text_of(&key),
+                _ => &[],
+            };
             Writer::<Bytes>::check_name(name)?;
-            self.value(name, key + 1, 0)?;
+            let described = self.state.argument(value);
+            match described.kind {
+                Kind::Other => self.value(name, value, 0)?,
+                _ => self.plain(name, &described)?,
+            }
         }
         Ok(self.writer().end(start)?)
     }
@@ -209,6 +217,17 @@ impl Walk {
         slot: c_int,
         depth: u32,
     ) -> Result<(), Stop> {
+        if value.kind != Kind::Other {
+            return self.plain(name, value);
+        }
+        self.value(name, slot, depth)?;
+        self.state.pop(1);
+        Ok(())
+    }
+
+    /// A value that is not of kind `Other`.
+    #[inline]
+    fn plain(&mut self, name: &[u8], value: &Value) -> Result<(), Stop> {
         let mut writer = Writer::new(&mut self.bytes);
         match value.kind {
             Kind::Text => text(&mut writer, name, text_of(value))?,
@@ -216,11 +235,7 @@ impl Walk {
             Kind::Float => writer.double(name, f64::from_bits(value.bits)),
             Kind::False => writer.boolean(name, false),
             Kind::True => writer.boolean(name, true),
-            Kind::Nil => return Err(hole()),
-            Kind::Other => {
-                self.value(name, slot, depth)?;
-                self.state.pop(1);
-            }
+            Kind::Nil | Kind::Other => return Err(hole()),
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use welkin_fleet_model::wire::client::{Command, Options, Outcome, Status};
 use welkin_runtime::Address;
 
 use super::{Own, request};
+use crate::fleet::packed;
 
 /// Commands that are under way at a time.
 const RUNNING_MAX: usize = 32;
@@ -80,7 +81,7 @@ impl Commands {
         let works = works.spawn(move || {
             let answer = match commands.answer(&asked) {
                 Ok(texts) => request::table(&texts),
-                Err(line) => request::text(&line),
+                Err(line) => packed(&line),
             };
             commands.running.fetch_sub(1, Ordering::Relaxed);
             service.answer(asker, &answer);

@@ -3,34 +3,14 @@
 //! Only the public half of RSA is here, so there is no secret exponent whose use could be timed. Padding:
 //! OAEP with SHA-1 and an empty label (RFC 8017, section 7.1); key: PEM of a SubjectPublicKeyInfo.
 
-use std::fmt;
-
 use num_bigint::BigUint;
 use sha1::{Digest, Sha1};
+
+use crate::mysql::KeyError;
 
 const HASH_BYTES: usize = 20;
 /// Longest key that is taken, in bytes: 8192 bits.
 const KEY_BYTES_MAX: usize = 1024;
-
-/// Why a password cannot be encrypted.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub enum RsaError {
-    /// The server's key cannot be read.
-    Key,
-    /// The password is longer than the key allows.
-    Long,
-}
-
-impl fmt::Display for RsaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Key => "the server's public key cannot be read",
-            Self::Long => "the password is too long for the server's public key",
-        })
-    }
-}
-
-impl std::error::Error for RsaError {}
 
 /// What is sent for `password`. `seed`: bytes that nobody can guess.
 pub fn encrypt_password(
@@ -38,7 +18,7 @@ pub fn encrypt_password(
     scramble: &[u8],
     pem: &[u8],
     seed: [u8; HASH_BYTES],
-) -> Result<Vec<u8>, RsaError> {
+) -> Result<Vec<u8>, KeyError> {
     let key = read_key(pem)?;
     let secret: Vec<u8> = password
         .iter()
@@ -55,10 +35,10 @@ pub fn encrypt_password(
 }
 
 /// OAEP.
-fn pad(secret: &[u8], seed: [u8; HASH_BYTES], size: usize) -> Result<Vec<u8>, RsaError> {
+fn pad(secret: &[u8], seed: [u8; HASH_BYTES], size: usize) -> Result<Vec<u8>, KeyError> {
     let zeros = size
         .checked_sub(2 * HASH_BYTES + 2 + secret.len())
-        .ok_or(RsaError::Long)?;
+        .ok_or(KeyError::Long)?;
     let mut block = Sha1::digest(b"").to_vec();
     block.resize(HASH_BYTES + zeros, 0);
     block.push(1);
@@ -96,9 +76,9 @@ const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
 const INTEGER: u8 = 0x02;
 
-fn read_key(pem: &[u8]) -> Result<Key, RsaError> {
-    let der = decode_pem(pem).ok_or(RsaError::Key)?;
-    parse_key(&der).ok_or(RsaError::Key)
+fn read_key(pem: &[u8]) -> Result<Key, KeyError> {
+    let der = decode_pem(pem).ok_or(KeyError::Key)?;
+    parse_key(&der).ok_or(KeyError::Key)
 }
 
 fn parse_key(der: &[u8]) -> Option<Key> {
@@ -194,11 +174,11 @@ mod tests {
     fn what_is_no_key_is_refused() {
         let refused =
             |pem: &[u8]| encrypt_password(b"p", &[1; 20], pem, [0; HASH_BYTES]).unwrap_err();
-        assert_eq!(refused(b""), RsaError::Key);
-        assert_eq!(refused(&PEM[..PEM.len() / 2]), RsaError::Key);
+        assert_eq!(refused(b""), KeyError::Key);
+        assert_eq!(refused(&PEM[..PEM.len() / 2]), KeyError::Key);
         let empty = b"-----BEGIN PUBLIC KEY-----\nMAA=\n-----END PUBLIC KEY-----";
-        assert_eq!(refused(empty), RsaError::Key);
+        assert_eq!(refused(empty), KeyError::Key);
         let long = encrypt_password(&[b'p'; 200], &[1; 20], PEM, [0; HASH_BYTES]);
-        assert_eq!(long, Err(RsaError::Long));
+        assert_eq!(long, Err(KeyError::Long));
     }
 }

@@ -54,13 +54,6 @@ fn word(token: &Token<'_>) -> Option<Option<String>> {
     }
 }
 
-/// One text.
-pub fn text(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    put(&mut Writer::new(&mut bytes), text);
-    bytes
-}
-
 /// A table of texts by name.
 pub fn table(texts: &BTreeMap<String, String>) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -82,6 +75,7 @@ fn put(writer: &mut Writer<'_, Vec<u8>>, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::packed;
 
     #[test]
     fn a_command_comes_with_all_nodes() {
@@ -106,7 +100,7 @@ mod tests {
             // Any result, no panic.
             let _ = read(&bytes[..cut]);
         }
-        assert_eq!(read(&text("begin")), Some(Request::Begin));
+        assert_eq!(read(&packed("begin")), Some(Request::Begin));
         assert_eq!(read(b"\xff"), None);
     }
 }
