@@ -5,5 +5,4 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg_attr(not(feature = "sqlite"), path = "absent.rs")]
 pub mod sqlite;

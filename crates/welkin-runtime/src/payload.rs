@@ -331,8 +331,8 @@ impl PayloadBuf {
         }
     }
 
-    #[cold]
     /// With room for what `finish` puts behind the bytes.
+    #[cold]
     fn grow(&mut self, more: usize) {
         let needed = self.len.checked_add(more).and_then(|n| n.checked_add(1));
         self.reallocate(

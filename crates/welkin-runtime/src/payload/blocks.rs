@@ -100,7 +100,7 @@ pub(crate) unsafe fn give(data: *mut c_void, used: usize) {
 unsafe fn keep(data: *mut c_void) -> bool {
     // SAFETY: by the function's own contract.
     let room = unsafe { super::room(data) };
-    if data.is_null() || !(LARGE..=LARGEST).contains(&room) {
+    if !(LARGE..=LARGEST).contains(&room) {
         return false;
     }
     let mut store = STORE.lock();

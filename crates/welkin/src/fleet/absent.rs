@@ -3,41 +3,23 @@
 
 use std::sync::Arc;
 
-use welkin_runtime::{
-    Context, Flow, LaunchError, Message, Module, NewService, Payload, Service, built_without, kind,
-};
+use welkin_runtime::{Context, Flow, Message, Payload, Service, built_without, kind};
 
 use super::settings::Settings;
-use super::{NAME, Players, packed};
+use super::{Players, packed};
 use crate::control::Control;
 
-/// The module `fleet`. A second launch gives no service: the first one has the name.
-pub struct FleetModule(Arc<Players>);
+pub(super) struct Fleet(Arc<Players>);
 
-impl FleetModule {
-    /// For a node with these settings.
-    pub fn new(_settings: Option<Settings>, control: &Arc<Control>) -> Self {
+impl Fleet {
+    pub fn new(
+        _cx: &Context<'_>,
+        _settings: Option<&Arc<Settings>>,
+        control: &Arc<Control>,
+    ) -> Self {
         Self(control.players())
     }
 }
-
-impl Module for FleetModule {
-    fn create(&self, cx: &Context<'_>, _args: &[u8]) -> Result<NewService, LaunchError> {
-        if !cx.node.name_register(NAME, cx.slot.address()) {
-            return Err(LaunchError::Silent);
-        }
-        Ok(NewService {
-            service: Box::new(Fleet(Arc::clone(&self.0))),
-            control: None,
-        })
-    }
-
-    fn background(&self) -> bool {
-        true
-    }
-}
-
-struct Fleet(Arc<Players>);
 
 impl Service for Fleet {
     fn handle(&mut self, cx: &Context<'_>, message: Message) -> Flow {

@@ -9,13 +9,51 @@ mod players;
 mod service;
 pub mod settings;
 
-use welkin_codec::seri::Writer;
+use std::sync::Arc;
 
+use welkin_codec::seri::Writer;
+use welkin_runtime::{Context, LaunchError, Module, NewService};
+
+use crate::control::Control;
 pub use players::Players;
-pub use service::FleetModule;
+use service::Fleet;
+use settings::Settings;
 
 /// The local name of the service, without dot.
 const NAME: &[u8] = b"fleet";
+
+/// The module `fleet`. A second launch gives no service: the first one has the name.
+pub struct FleetModule {
+    settings: Option<Arc<Settings>>,
+    control: Arc<Control>,
+}
+
+impl FleetModule {
+    /// For a node with these settings.
+    pub fn new(settings: Option<Settings>, control: &Arc<Control>) -> Self {
+        Self {
+            settings: settings.map(Arc::new),
+            control: Arc::clone(control),
+        }
+    }
+}
+
+impl Module for FleetModule {
+    fn create(&self, cx: &Context<'_>, _args: &[u8]) -> Result<NewService, LaunchError> {
+        if !cx.node.name_register(NAME, cx.slot.address()) {
+            return Err(LaunchError::Silent);
+        }
+        let fleet = Fleet::new(cx, self.settings.as_ref(), &self.control);
+        Ok(NewService {
+            service: Box::new(fleet),
+            control: None,
+        })
+    }
+
+    fn background(&self) -> bool {
+        true
+    }
+}
 
 /// One text, as services pack it.
 fn packed(text: &str) -> Vec<u8> {

@@ -17,12 +17,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use welkin_runtime::{
-    Address, Context, Flow, LaunchError, Message, Module, NewService, Node, Payload, Service, kind,
-};
+use welkin_runtime::{Address, Context, Flow, Message, Node, Payload, Service, kind};
 
 use super::settings::{Part, Settings};
-use super::{NAME, Players, packed};
+use super::{Players, packed};
 use crate::control::Control;
 use note::Commands;
 use process::Process;
@@ -30,50 +28,6 @@ use request::Request;
 
 /// How often a slave that has no master yet looks whether one has appeared beside it.
 const MASTER_PAUSE: Duration = Duration::from_secs(2);
-
-/// The module `fleet`. A second launch gives no service: the first one has the name.
-pub struct FleetModule {
-    settings: Option<Arc<Settings>>,
-    control: Arc<Control>,
-    players: Arc<Players>,
-}
-
-impl FleetModule {
-    /// For a node with these settings.
-    pub fn new(settings: Option<Settings>, control: &Arc<Control>) -> Self {
-        Self {
-            settings: settings.map(Arc::new),
-            players: control.players(),
-            control: Arc::clone(control),
-        }
-    }
-}
-
-impl Module for FleetModule {
-    fn create(&self, cx: &Context<'_>, _args: &[u8]) -> Result<NewService, LaunchError> {
-        if !cx.node.name_register(NAME, cx.slot.address()) {
-            return Err(LaunchError::Silent);
-        }
-        let own = Arc::new(Own {
-            node: Arc::clone(cx.node),
-            address: cx.slot.address(),
-        });
-        Ok(NewService {
-            service: Box::new(Fleet {
-                own,
-                settings: self.settings.clone(),
-                control: Arc::clone(&self.control),
-                players: Arc::clone(&self.players),
-                commands: None,
-            }),
-            control: None,
-        })
-    }
-
-    fn background(&self) -> bool {
-        true
-    }
-}
 
 /// The service as its threads know it.
 struct Own {
@@ -103,7 +57,7 @@ impl Own {
     }
 }
 
-struct Fleet {
+pub(super) struct Fleet {
     own: Arc<Own>,
     settings: Option<Arc<Settings>>,
     control: Arc<Control>,
@@ -136,6 +90,20 @@ impl Service for Fleet {
 }
 
 impl Fleet {
+    pub fn new(cx: &Context<'_>, settings: Option<&Arc<Settings>>, control: &Arc<Control>) -> Self {
+        let own = Own {
+            node: Arc::clone(cx.node),
+            address: cx.slot.address(),
+        };
+        Self {
+            own: Arc::new(own),
+            settings: settings.cloned(),
+            control: Arc::clone(control),
+            players: control.players(),
+            commands: None,
+        }
+    }
+
     /// `None`: the answer comes later.
     fn request(&mut self, asker: (Address, i32), request: Request) -> Option<String> {
         let Some(settings) = self.settings.clone() else {

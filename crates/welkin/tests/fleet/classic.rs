@@ -4,8 +4,6 @@
 use std::fs;
 use std::process::Stdio;
 
-use rustix::process::Signal;
-
 use crate::console::{Console, free_port};
 use crate::processes::{self, Process, Swept, wait_until};
 use crate::support::{root, welkin};
@@ -224,14 +222,14 @@ fn master_and_agent_outlive_their_nodes_and_are_started_again_by_them() {
     });
     fleet.wait_for("list", "slave_1", "up");
     let slave = fleet.node("slave_1").expect("it runs");
-    for node in [&slave, &fleet.node("master").expect("it runs")] {
-        node.signal(Signal::KILL);
+    for node in [&fleet.node("master").expect("it runs"), &slave] {
+        node.kill();
     }
     // One that was not told to stop is started again, by start.sh; the master's own node is not the fleet's.
     wait_until("the slave has another process", || {
         fleet.node("slave_1").is_some_and(|now| now.id != slave.id)
     });
-    assert!(fleet.node("master").is_none());
+    assert_eq!(fleet.node("master"), None);
     assert!(fleet.part("wk-master").is_some() && fleet.part("wk-agent").is_some());
     // The console of a new node finds all as it was.
     fleet.start("master");

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{Folder, PATIENCE_S};
 
 /// A process as /proc tells it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     pub id: u32,
     /// As killall would see it.

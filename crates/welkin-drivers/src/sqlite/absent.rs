@@ -1,37 +1,18 @@
-//! Stands in for `sqlite.rs` in a build without SQLite: the service is there and refuses every request, so
+//! Stands in for `service.rs` in a build without SQLite: the service is there and refuses every request, so
 //! that a program learns where it asks why there is no database.
 
 use welkin_codec::seri::Writer;
-use welkin_runtime::{
-    Context, Flow, LaunchError, Message, Module, NewService, Payload, Service, built_without, kind,
-};
+use welkin_runtime::{Context, Flow, Message, Payload, Service, built_without, kind};
 
-/// The local name, without dot.
-const NAME: &[u8] = b"sqlite";
+pub(super) struct Sqlite;
 
-/// The module `sqlite`. A second launch gives no service: the first one has the name.
-#[derive(Debug, Default)]
-pub struct SqliteModule;
-
-impl Module for SqliteModule {
-    fn create(&self, cx: &Context<'_>, _args: &[u8]) -> Result<NewService, LaunchError> {
-        if !cx.node.name_register(NAME, cx.slot.address()) {
-            return Err(LaunchError::Silent);
-        }
-        Ok(NewService {
-            service: Box::new(Refusal),
-            control: None,
-        })
-    }
-
-    fn background(&self) -> bool {
-        true
+impl Sqlite {
+    pub fn new() -> Self {
+        Self
     }
 }
 
-struct Refusal;
-
-impl Service for Refusal {
+impl Service for Sqlite {
     fn handle(&mut self, cx: &Context<'_>, message: Message) -> Flow {
         if message.kind == kind::LUA && message.session != 0 {
             let answer = Message {
