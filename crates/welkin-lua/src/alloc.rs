@@ -39,6 +39,7 @@ pub struct Heap {
 pub fn give_back() {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock();
+    slabs::collect();
     passing::collect();
     // SAFETY: it may be called at any time; it touches free memory only.
     #[cfg(target_env = "gnu")]
@@ -60,23 +61,12 @@ impl Default for Heap {
     }
 }
 
-/// What mimalloc takes from the system at once, in bytes, and lays at multiples of it.
-const SLICE: usize = 64 << 10;
-
 /// Memory for a region: `size` bytes, aligned to 16; null: none.
-///
-/// Regions follow each other in a slice, and the program that needed one is started often. So the first
-/// one has the kernel make all pages of its slice in one go, not one at each first touch.
 pub fn take_region(size: usize) -> *mut u8 {
-    let base = take(size).cast::<u8>();
-    #[cfg(target_os = "linux")]
-    if !base.is_null() && base as usize % SLICE < size {
-        let slice = (base as usize & !(SLICE - 1)) as *mut c_void;
-        // SAFETY: it makes pages of a slice that mimalloc has handed out, and changes no byte of it. A
-        // kernel that does not know of it, or a slice that is not there, is an error without effect.
-        unsafe { libc::madvise(slice, SLICE, libc::MADV_POPULATE_WRITE) };
+    match cfg!(plain_malloc) {
+        true => take(size).cast(),
+        false => slabs::take(size),
     }
-    base
 }
 
 /// Gives the memory of a region back.
@@ -85,7 +75,12 @@ pub fn take_region(size: usize) -> *mut u8 {
 /// It came from [`take_region`], and nothing of it is in use.
 pub unsafe fn give_region(base: *mut u8) {
     // SAFETY: by the function's own contract.
-    unsafe { give(base.cast()) };
+    unsafe {
+        match cfg!(plain_malloc) {
+            true => give(base.cast()),
+            false => slabs::give(base),
+        }
+    }
 }
 
 impl Heap {
@@ -160,3 +155,4 @@ pub unsafe extern "C" fn allocate(
 #[cfg_attr(plain_malloc, path = "plain.rs")]
 pub mod passing;
 pub mod region;
+mod slabs;
