@@ -413,6 +413,7 @@ impl VmPtr {
     }
 
     fn finish(mut self, index: u32) {
+        self.forsake(index);
         let co = self.co(index);
         let state = co.state;
         if co.answer == Answer::Open && co.session != 0 {
@@ -461,6 +462,7 @@ impl VmPtr {
 
     /// Ends a coroutine in any state and gives its record back.
     pub fn discard(mut self, index: u32) {
+        self.forsake(index);
         self.free_token(index);
         if self.cos.init == index {
             self.cos.init = NONE;

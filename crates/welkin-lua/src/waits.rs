@@ -172,6 +172,7 @@ impl VmPtr {
         if !state.is_yieldable() {
             return LuaError::plain("attempt to yield across a C-call boundary");
         }
+        self.forsake(index);
         self.note_wait(session, index, wait);
         let co = self.co(index);
         co.doing = Doing::Waiting(session);
@@ -187,6 +188,29 @@ impl VmPtr {
             values,
             context: session as isize,
             then,
+        }
+    }
+
+    /// Forgets a wait of coroutine `index`, which runs: it began inside a plain coroutine, whose resumer
+    /// got `SUSPEND` and went on. What ends the wait finds nobody.
+    #[inline]
+    pub fn forsake(mut self, index: u32) {
+        if let Doing::Waiting(session) = self.co(index).doing {
+            self.forsake_session(index, session);
+        }
+    }
+
+    #[cold]
+    fn forsake_session(mut self, index: u32, session: i32) {
+        self.free_token(index);
+        self.co(index).doing = Doing::Running;
+        self.suspending = false;
+        let waiter = self.waits.sessions.get_mut(&session);
+        match waiter {
+            Some(waiter) if waiter.wait != Wait::Wakeup => waiter.wait = Wait::Broken,
+            _ => {
+                self.waits.sessions.remove(&session);
+            }
         }
     }
 

@@ -89,6 +89,7 @@ fn sleep_for(mut vm: VmPtr, state: State, ticks: i32, token: c_int, what: Wait) 
     let Some(index) = vm.running() else {
         return LuaError::plain("attempt to yield from outside a coroutine");
     };
+    vm.forsake(index);
     let token = match vm.claim_token(state, token, index) {
         Ok(token) => token,
         Err(error) => return error,
@@ -232,6 +233,7 @@ lua_continuation! {
 /// The running coroutine sleeps no more; how its sleep ended.
 fn wake_up(mut vm: VmPtr) -> Woken {
     if let Some(index) = vm.running() {
+        vm.forsake(index);
         vm.free_token(index);
     }
     if let Some(tag) = vm.tag() {
