@@ -2,8 +2,8 @@
 //!
 //! One loop on one thread holds all state (`agent/`). What happens to a node is decided by a state machine
 //! that does no I/O (`supervise/`); `node/` is what an agent does for one node, `control/` how it hears of
-//! it, `link.rs` how it hears of the master. Nodes run under keepers (`welkin-fleet-keeper`) and so outlive
-//! the agent, which finds them again.
+//! it, `link.rs` how it hears of the master, `init.rs` what it is as process 1. Nodes run under keepers
+//! (`welkin-fleet-keeper`) and so outlive the agent, which finds them again.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -27,6 +27,7 @@ pub mod console;
 mod control;
 pub mod figures;
 mod folders;
+mod init;
 mod install;
 mod link;
 pub mod logs;
@@ -80,16 +81,20 @@ pub fn run(arguments: &[OsString]) -> u8 {
     let done = match word {
         Word::Help => {
             println!("{}", args::HELP);
-            Ok(())
+            Ok(DONE)
         }
-        Word::End(dir) => end(&dir),
+        Word::End(dir) => end(&dir).map(|()| DONE),
         Word::Install(args) => settings(&args)
             .and_then(|settings| install::install(&args, &settings))
-            .map(|text| println!("{text}")),
-        Word::Run(args) => serve(&args),
+            .map(|text| {
+                println!("{text}");
+                DONE
+            }),
+        Word::Run(_) if init::is_first() => init::run(),
+        Word::Run(args) => serve(&args).map(|()| DONE),
     };
     match done {
-        Ok(()) => DONE,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("welkin fleet agent: {error}");
             FAILED

@@ -102,4 +102,18 @@ pub struct NodeReport {
     pub killed_after_s: Option<u64>,
     /// It was started by hand and registered itself: its output is not ours, its exit status unknown.
     pub adopted: bool,
+    /// What an operator must know of the process that runs, a short phrase each: limits that are not held.
+    pub notes: Vec<String>,
+    /// Later orders that change something for it and are not followed: the agent cannot write them down.
+    pub unwritten: Option<Unwritten>,
+}
+
+/// Orders that an agent has and cannot write down, so that it does not follow them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unwritten {
+    /// Their version.
+    pub orders: u64,
+    /// The file on the machine, and what the system said of it.
+    pub why: String,
 }

@@ -40,7 +40,7 @@ mod timer;
 pub use env::EnvExists;
 pub use message::{Address, Message, kind};
 pub use node::{Node, NodeBuilder};
-pub use parts::built_without;
+pub use parts::{built_without, built_without_all};
 pub use payload::{Payload, PayloadBuf, is_possible, may_be_block, room};
 pub use sched::handover::blocking;
 pub use sched::meter::current_service;

@@ -5,7 +5,16 @@
 
 /// Why nothing happens: the part, for people, and the feature that leaves it out.
 pub fn built_without(part: &str, feature: &str) -> String {
+    built_without_all(&[(part, feature)])
+}
+
+/// The same of several parts, each with its feature.
+pub fn built_without_all(parts: &[(&str, &str)]) -> String {
+    let (parts, features): (Vec<&str>, Vec<&str>) = parts.iter().copied().unzip();
+    let many = if features.len() > 1 { "s" } else { "" };
     format!(
-        "this welkin was built without {part} (cargo feature {feature}); one that has everything: cargo build --release -p welkin"
+        "this welkin was built without {} (cargo feature{many} {}); one that has everything: cargo build --release -p welkin",
+        parts.join(", "),
+        features.join(", ")
     )
 }

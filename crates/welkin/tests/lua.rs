@@ -63,9 +63,29 @@ fn programs() -> Vec<PathBuf> {
             path.file_stem()
                 .is_some_and(|name| name.to_string_lossy().contains(&wanted))
         })
+        .filter(|path| is_for_this_build(path))
         .collect();
     programs.sort();
     programs
+}
+
+/// Programs that need what a smaller build may lack: how their names begin, the part, whether it is here.
+const NEEDS: [(&str, &str, bool); 4] = [
+    ("sqlite_", "SQLite", cfg!(feature = "sqlite")),
+    ("database_limits", "TLS", cfg!(feature = "tls")),
+    ("mongo_options", "TLS", cfg!(feature = "tls")),
+    ("mysql_logins", "MySQL's keys", cfg!(feature = "mysql-keys")),
+];
+
+/// One that is not is left out, and that is said.
+fn is_for_this_build(program: &Path) -> bool {
+    let name = program.file_stem().unwrap_or_default().to_string_lossy();
+    let mut needs = NEEDS.iter().filter(|(begin, ..)| name.starts_with(begin));
+    let missing = needs.find(|(.., is_here)| !is_here);
+    if let Some((_, part, _)) = missing {
+        eprintln!("skipped: {name}: this build is without {part}");
+    }
+    missing.is_none()
 }
 
 fn run(program: &Path) -> Result<(), String> {

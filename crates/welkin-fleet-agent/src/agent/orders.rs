@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use welkin_fleet_keeper::start;
+use welkin_fleet_model::state::Unwritten;
 use welkin_fleet_model::wire::agent::{Order, Orders};
 
 use super::Agent;
@@ -51,12 +52,41 @@ impl Agent {
                     "orders of version {} are not followed, as they cannot be written down: {error}",
                     orders.version
                 ));
+                let path = self.settings.folders.dir().join(ORDERS);
+                self.tell_unwritten(&orders, &format!("{}: {error}", path.display()));
                 self.unwritten = Some(orders);
                 return;
             }
             self.orders = orders;
         }
+        for node in self.nodes.values_mut() {
+            node.unwritten = None;
+        }
         self.apply_orders();
+    }
+
+    /// Each node for which the orders would change something is reported with why they do not: somebody
+    /// may wait for it.
+    fn tell_unwritten(&mut self, orders: &Orders, why: &str) {
+        for order in &orders.nodes {
+            let name = &order.entry.name;
+            if is_name(name) && self.order_of(name) != Some(order) {
+                self.make_node(name);
+            }
+        }
+        let names: Vec<String> = self.nodes.keys().cloned().collect();
+        for name in names {
+            let new = orders.nodes.iter().find(|order| order.entry.name == name);
+            let changes = self.order_of(&name) != new;
+            let unwritten = changes.then(|| Unwritten {
+                orders: orders.version,
+                why: why.to_owned(),
+            });
+            if let Some(node) = self.nodes.get_mut(&name) {
+                node.unwritten = unwritten;
+            }
+            self.tell_changes(&name);
+        }
     }
 
     /// Tries again what could not be written down: the master has said it, and does not say it twice.

@@ -130,15 +130,17 @@ impl Agent {
         };
         let folder = self.folder(name, &node.supervisor);
         let who = handle.who().clone();
+        let run = node.supervisor.run();
+        let loose = run.map_or_else(Vec::new, |run| not_kept(&run.entry.limits, &who));
+        let notes = who.notes.iter().cloned();
+        for note in notes.chain(loose.iter().map(Loose::whole)) {
+            self.note(&format!("{name}: {note}"));
+        }
         let confined = Confined {
             cgroup: who.cgroup.as_ref().map(PathBuf::from),
             memory: who.memory_enforced,
+            notes: loose.into_iter().map(|loose| loose.short).collect(),
         };
-        let run = node.supervisor.run();
-        let loose = run.map_or_else(Vec::new, |run| not_kept(&run.entry.limits, &who));
-        for note in who.notes.iter().cloned().chain(loose) {
-            self.note(&format!("{name}: {note}"));
-        }
         let (happenings, own) = (self.happenings.clone(), name.to_owned());
         let keeper = keeper::attend(folder, handle, move |news| {
             let _ = happenings.send(Happened::Keeper(own.clone(), attempt, news));
@@ -169,20 +171,40 @@ impl Agent {
     }
 }
 
+/// A limit that the kernel does not hold.
+#[derive(Debug, PartialEq, Eq)]
+struct Loose {
+    /// What is so, beside the node's state.
+    short: String,
+    /// Why, for logs.
+    why: String,
+}
+
+impl Loose {
+    fn whole(&self) -> String {
+        format!("the {}: {}", self.short, self.why)
+    }
+}
+
 /// Limits that the kernel does not hold, in words: nobody shall believe that it does.
-fn not_kept(limits: &Limits, who: &Who) -> Vec<String> {
+fn not_kept(limits: &Limits, who: &Who) -> Vec<Loose> {
     let why = |controller: &str| match who.cgroup {
         Some(_) => format!("its cgroup has no {controller} controller"),
         None => "it has no cgroup of its own".to_owned(),
     };
     let memory = limits.memory.filter(|_| !who.memory_enforced);
-    let memory = memory.map(|bytes| {
-        let limit = units::show_size(bytes);
-        let why = why("memory");
-        format!("the memory limit {limit} is watched by the agent, each second: {why}")
+    let memory = memory.map(|bytes| Loose {
+        short: format!(
+            "memory limit {} is watched by the agent, each second",
+            units::show_size(bytes)
+        ),
+        why: why("memory"),
     });
     let cpu = limits.cpu.filter(|_| !who.cpu_enforced);
-    let cpu = cpu.map(|cores| format!("the cpu limit {cores} has no effect: {}", why("cpu")));
+    let cpu = cpu.map(|cores| Loose {
+        short: format!("cpu limit {cores} has no effect"),
+        why: why("cpu"),
+    });
     memory.into_iter().chain(cpu).collect()
 }
 
@@ -205,8 +227,11 @@ mod tests {
             cpu: Some(0.5),
         };
         let mut who = Who::default();
+        let said = |who: &Who| -> Vec<String> {
+            not_kept(&limits, who).iter().map(Loose::whole).collect()
+        };
         assert_eq!(
-            not_kept(&limits, &who),
+            said(&who),
             [
                 "the memory limit 64 MiB is watched by the agent, each second: it has no cgroup of its own",
                 "the cpu limit 0.5 has no effect: it has no cgroup of its own",
@@ -215,7 +240,7 @@ mod tests {
         who.cgroup = Some("/sys/fs/cgroup/a".to_owned());
         who.memory_enforced = true;
         assert_eq!(
-            not_kept(&limits, &who),
+            said(&who),
             ["the cpu limit 0.5 has no effect: its cgroup has no cpu controller"]
         );
         who.cpu_enforced = true;

@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tokio::task::AbortHandle;
-use welkin_fleet_model::state::NodeReport;
+use welkin_fleet_model::state::{NodeReport, Unwritten};
 
 use crate::control::client::Client;
 use crate::supervise::{Memory, Supervisor};
@@ -40,6 +40,8 @@ pub struct Node {
     pub told: Told,
     /// Its cgroup, and whether the memory limit is the kernel's care.
     pub confined: Confined,
+    /// Orders that change something for it, and could not be written down.
+    pub unwritten: Option<Unwritten>,
     /// As last written down.
     pub written: Option<Memory>,
     /// As last reported to the present master.
@@ -62,6 +64,8 @@ pub struct Confined {
     pub cgroup: Option<std::path::PathBuf>,
     /// The kernel holds the memory limit.
     pub memory: bool,
+    /// Limits that it does not hold, a short phrase each.
+    pub notes: Vec<String>,
 }
 
 /// A task that ends with its owner.
@@ -86,6 +90,7 @@ impl Node {
             listener: None,
             told: Told::default(),
             confined: Confined::default(),
+            unwritten: None,
             written: None,
             reported: None,
         }
@@ -95,6 +100,8 @@ impl Node {
     pub fn report(&self) -> NodeReport {
         NodeReport {
             start_key: self.key.clone(),
+            notes: self.confined.notes.clone(),
+            unwritten: self.unwritten.clone(),
             ..self.supervisor.report()
         }
     }

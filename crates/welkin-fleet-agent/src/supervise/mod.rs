@@ -318,7 +318,7 @@ impl Supervisor {
         self.order.as_ref()
     }
 
-    /// For the master. `start_key` is the caller's.
+    /// For the master. `start_key`, `notes` and `unwritten` are the caller's.
     pub fn report(&self) -> NodeReport {
         let next_try = match self.phase {
             Phase::Waiting { until } => Some(until.unix_ms),
@@ -348,6 +348,8 @@ impl Supervisor {
             drained: self.is_drained(),
             killed_after_s: self.killed_after_s,
             adopted: run.is_some_and(|run| run.by_hand.is_some()),
+            notes: Vec::new(),
+            unwritten: None,
         }
     }
 }

@@ -140,10 +140,38 @@ impl Fleet {
         if state == State::Unknown {
             shown.age_ms = self.age_ms(node);
             shown.reason = self.unknown_reason(node, shown.age_ms);
-        } else if let Some(reason) = self.waiting_reason(node) {
-            shown.reason = reason;
+        } else {
+            if let Some(reason) = self.waiting_reason(node) {
+                shown.reason = reason;
+            }
+            let notes = self.unwritten(node).into_iter().chain(report.notes.clone());
+            for note in notes {
+                if !shown.reason.is_empty() {
+                    shown.reason += "; ";
+                }
+                shown.reason += &note;
+            }
         }
         shown
+    }
+
+    /// Why the node's agent does not do what is wanted of it, if that is because it cannot write it down.
+    pub(super) fn unwritten(&self, node: &Node) -> Option<String> {
+        let told = node.report.unwritten.as_ref()?;
+        let name = &node.entry.name;
+        let sent = self.machines.get(&node.entry.machine)?.sent.as_ref()?;
+        let order = sent.nodes.iter().find(|order| order.entry.name == *name)?;
+        let wanted = self.durable.wanted(name);
+        // What was said of orders before these says nothing of these.
+        let is_of_these = told.orders >= sent.version
+            && (order.running, order.drain) == (wanted.running, wanted.drain)
+            && order.life >= wanted.life;
+        is_of_these.then(|| {
+            format!(
+                "the agent of {} cannot write down what is wanted ({}): make room there, and it is done",
+                node.entry.machine, told.why
+            )
+        })
     }
 
     /// How long ago the node's agent was heard; none: never.

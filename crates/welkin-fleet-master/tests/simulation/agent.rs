@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use welkin_fleet_master::core::Session;
 use welkin_fleet_model::figures::{MachineFigures, NodeFigures};
-use welkin_fleet_model::state::{NodeReport, State};
+use welkin_fleet_model::state::{NodeReport, State, Unwritten};
 use welkin_fleet_model::wire::agent::{
     Ask, Beat, FromAgent, MachineReport, Order, Orders, Reply, ToAgent,
 };
@@ -51,6 +51,9 @@ pub struct Agent {
     pub starts: BTreeMap<String, u32>,
     /// It does not take fetches.
     pub deaf: bool,
+    /// It cannot write down orders, and has these to try again.
+    pub full: bool,
+    pub unwritten: Option<Orders>,
 }
 
 impl Agent {
@@ -116,6 +119,19 @@ impl Agent {
             return Vec::new();
         }
         let version = orders.version;
+        if self.full {
+            for order in &orders.nodes {
+                let name = order.entry.name.clone();
+                let node = self.nodes.entry(name.clone()).or_default();
+                node.report.node = name;
+                node.report.unwritten = Some(Unwritten {
+                    orders: version,
+                    why: "orders.json: no room".to_owned(),
+                });
+            }
+            self.unwritten = Some(orders);
+            return self.said();
+        }
         let old: Vec<String> = self.nodes.keys().cloned().collect();
         for name in old {
             if !orders.nodes.iter().any(|order| order.entry.name == name) {
@@ -129,6 +145,7 @@ impl Agent {
             let node = self.nodes.entry(order.entry.name.clone()).or_default();
             node.report.node = order.entry.name.clone();
             node.report.orders = version;
+            node.report.unwritten = None;
             node.dropped = false;
             obey(node, order, now, random);
         }
@@ -150,7 +167,8 @@ impl Agent {
 
     /// Lets its nodes go on.
     pub fn step(&mut self, now: u64, random: &mut Random) -> Vec<FromAgent> {
-        let mut said = Vec::new();
+        let again = self.unwritten.take_if(|_| !self.full);
+        let mut said = again.map_or_else(Vec::new, |orders| self.take_orders(now, orders, random));
         let (bad, orders) = (self.bad.clone(), &self.orders);
         for (name, node) in &mut self.nodes {
             if node.until == 0 || now < node.until {

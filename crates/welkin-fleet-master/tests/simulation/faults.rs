@@ -1,7 +1,7 @@
 //! Agents that are away, masters that are killed, disks that are full, backups that are old.
 
 use welkin_fleet_model::state::State;
-use welkin_fleet_model::wire::client::{Command, Options, Status};
+use welkin_fleet_model::wire::client::{Command, Options, Outcome, Status};
 
 use crate::store::fleet_file;
 use crate::world::{World, all, results, start};
@@ -162,6 +162,41 @@ fn a_full_disk_refuses_changes_and_leaves_everything_as_it_is() {
     assert_eq!(world.shown("b")["state"], "stopped", "the old file holds");
     world.disk.full = false;
     assert_eq!(results(&world.run(start(vec!["b".into()])))["b"], "started");
+}
+
+#[test]
+fn an_agent_that_cannot_write_orders_down_lets_who_asked_know_at_once() {
+    let mut world = world();
+    world.run(start(all()));
+    world.agents.get_mut("m2").unwrap().full = true;
+    let sel = || vec!["b".to_owned()];
+    let refused = |outcome: Outcome| {
+        let error = &outcome.errors[0];
+        assert_eq!(outcome.status, Status::Failed, "{outcome:?}");
+        let words = "agent of m2 cannot write down what is wanted (orders.json: no room)";
+        assert!(error.text.contains(words), "{outcome:?}");
+        error.code.clone()
+    };
+    let outcome = world.run(Command::Stop { sel: sel() });
+    assert_eq!(refused(outcome), "unwritten");
+    let drain = |off| Command::Drain { sel: sel(), off };
+    assert_eq!(refused(world.run(drain(false))), "unwritten");
+    let restart = Command::Restart {
+        sel: sel(),
+        at_once: 1,
+    };
+    assert_eq!(refused(world.run(restart)), "failed");
+    let outcome = world.run(Command::Stop { sel: sel() });
+    assert_eq!(refused(outcome), "unwritten");
+    assert_eq!(world.state("b"), State::Ready);
+    let reason = world.shown("b")["reason"].to_string();
+    assert!(reason.contains("make room there"), "{reason}");
+    // What was asked last is done when there is room, and asked anew it is not refused for what was.
+    world.agents.get_mut("m2").unwrap().full = false;
+    world.until("it is stopped", |world| world.state("b") == State::Stopped);
+    assert_eq!(world.shown("b")["reason"], "");
+    world.run(drain(true));
+    assert_eq!(results(&world.run(start(sel())))["b"], "started");
 }
 
 #[test]

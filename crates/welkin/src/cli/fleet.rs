@@ -25,14 +25,15 @@ pub fn fleet(arguments: &[OsString]) -> Result<u8, Failure> {
         .take_while(|argument| *argument != OsStr::new("--"))
         .any(|argument| argument == OsStr::new("--help"));
     if asks {
-        return Ok(say(help::fleet::of(word)));
+        return Ok(say(&parts::help(help::fleet::of(word))));
     }
     let rest = arguments.get(1..).unwrap_or_default();
     // Only as the first word: these take no options of the client before them.
     match arguments.first().and_then(|first| first.to_str()) {
-        Some("help") => Ok(say(help::fleet::of(
-            rest.first().and_then(|word| word.to_str()),
-        ))),
+        Some("help") => {
+            let word = rest.first().and_then(|word| word.to_str());
+            Ok(say(&parts::help(help::fleet::of(word))))
+        }
         Some(DETACHED) => {
             new_session();
             fleet(rest)

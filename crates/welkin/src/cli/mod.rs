@@ -13,6 +13,7 @@ mod lua;
 mod run;
 mod sources;
 mod target;
+mod version;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -47,7 +48,7 @@ fn dispatch(arguments: &[OsString]) -> Result<u8, Failure> {
     let is_file = Path::new(first).is_file();
     match word {
         "--help" | "-h" => return Ok(say(help::PROGRAM)),
-        "--version" | "-V" => return Ok(say(concat!("welkin ", env!("CARGO_PKG_VERSION")))),
+        "--version" | "-V" => return Ok(say(&version::version())),
         "help" if !is_file => return Ok(say(help::of(rest.first()))),
         "run" if !(is_file && rest.is_empty()) => return command(help::RUN, rest, run::run),
         "lua" if !(is_file && rest.is_empty()) => return command(help::LUA, rest, lua::run),
@@ -65,7 +66,7 @@ fn dispatch(arguments: &[OsString]) -> Result<u8, Failure> {
             return command(help::STATUS, rest, control::status);
         }
         "fleet" if !(is_file && rest.is_empty()) => {
-            return command(help::fleet::FLEET, rest, fleet::fleet);
+            return fleet::fleet(rest);
         }
         _ => {}
     }

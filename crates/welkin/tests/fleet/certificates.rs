@@ -5,9 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::clock::Clock;
-use crate::fleet::{Fleet, Said, kill_id};
+use crate::fleet::{Fleet, kill_id};
 use crate::processes::{is_alive, wait_until};
-use crate::support::welkin;
 
 const DAY_S: i64 = 86_400;
 /// More than a certificate's life.
@@ -19,40 +18,15 @@ fn far_fleet(mut fleet: Fleet, clock: &Clock) -> Fleet {
     fleet.start_master();
     fleet.start_far_agent("m1");
     fleet.apply(&["b"], "");
-    let game = fleet.game("v1", "1");
-    fleet.must(&["update", "all", "--release", &game, "--yes"]);
-    fleet.must(&["start", "all"]);
+    fleet.start_game();
     fleet
-}
-
-/// A person of the fleet, with the home in `home`.
-fn person(fleet: &Fleet, home: &str, port: u16, words: &[&str]) -> Said {
-    let at = format!("127.0.0.1:{port}");
-    let home = fleet.path().join(home);
-    fs::create_dir_all(&home).expect("folders can be made");
-    let output = welkin(fleet.path(), &["fleet", "--master", &at])
-        .args(words)
-        .envs(fleet.environment.iter().cloned())
-        .env("HOME", home)
-        .env_remove("XDG_CONFIG_HOME")
-        .output()
-        .expect("it starts");
-    Said {
-        status: output.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
 }
 
 fn enrol(fleet: &Fleet, name: &str, role: &str, home: &str) {
     let token = fleet.must(&["token", name, "--role", role]).out;
     fleet.folder.file("person.token", &token);
-    let said = person(
-        fleet,
-        home,
-        fleet.port,
-        &["enrol", "--token-file", "person.token"],
-    );
+    let words = ["enrol", "--token-file", "person.token"];
+    let said = fleet.person(home, fleet.port, &words);
     assert_eq!(said.status, 0, "{said:?}");
 }
 
@@ -105,14 +79,14 @@ fn an_expired_certificate_permits_a_person_nothing() {
     fleet.start_master();
     enrol(&fleet, "anna", "view", "anna");
     clock.set(0);
-    let said = person(&fleet, "anna", fleet.port, &["list"]);
+    let said = fleet.person("anna", fleet.port, &["list"]);
     assert_eq!(said.status, 4, "not permitted: {said:?}");
     assert!(said.err.contains("the certificate has expired"), "{said:?}");
     let words = "the certificate of view anna has expired";
     fleet.folder.wait_for("master.log", words);
     // With a new token she is who she was.
     enrol(&fleet, "anna", "view", "anna");
-    let said = person(&fleet, "anna", fleet.port, &["list"]);
+    let said = fleet.person("anna", fleet.port, &["list"]);
     assert_eq!(said.status, 0, "{said:?}");
 }
 
@@ -170,11 +144,11 @@ fn a_certificate_of_another_fleet_opens_no_door() {
     let words = "does not know the authority of our certificate";
     other.folder.wait_for("master.log", words);
     assert!(is_alive(pid));
-    let said = person(&fleet, "anna", other.port, &["list"]);
+    let said = fleet.person("anna", other.port, &["list"]);
     assert_eq!(said.status, 4, "nothing was enrolled there: {said:?}");
     // One who takes every master for his own is not taken by this one.
     let forged = foreign_identity(&fleet, &other);
-    let said = person(&fleet, &forged, fleet.port, &["stop", "all", "--yes"]);
+    let said = fleet.person(&forged, fleet.port, &["stop", "all", "--yes"]);
     assert_eq!(said.status, 4, "{said:?}");
     fleet
         .folder
@@ -219,10 +193,10 @@ fn who_is_revoked_is_out_at_once_and_told_so() {
     let fleet = far_fleet(fleet, &clock);
     enrol(&fleet, "anna", "operate", "anna");
     let pid = fleet.pid("b");
-    let said = person(&fleet, "anna", fleet.port, &["list"]);
+    let said = fleet.person("anna", fleet.port, &["list"]);
     assert_eq!(said.status, 0, "{said:?}");
     fleet.must(&["revoke", "anna"]);
-    let said = person(&fleet, "anna", fleet.port, &["stop", "all", "--yes"]);
+    let said = fleet.person("anna", fleet.port, &["stop", "all", "--yes"]);
     assert_eq!(said.status, 4, "{said:?}");
     assert!(said.err.contains("revoked"), "{said:?}");
     fleet
@@ -258,7 +232,7 @@ fn a_certificate_is_for_its_role_alone() {
     fs::create_dir(&kept).expect("folders can be made");
     swap(&persons, &kept);
     swap(&machines, &persons);
-    let said = person(&fleet, "anna", fleet.port, &["list"]);
+    let said = fleet.person("anna", fleet.port, &["list"]);
     assert_eq!(said.status, 4, "{said:?}");
     assert!(
         said.err.contains("the role agent, which may not"),

@@ -194,7 +194,7 @@ fn stop(fleet: &Classic, session: &mut Session) {
 }
 
 /// What each text of a command has in it.
-fn shape(command: &str) -> &'static str {
+pub fn shape(command: &str) -> &'static str {
     match command {
         "cpu" => "%",
         "mem" => " MiB  ",

@@ -1,16 +1,40 @@
 //! The debug console as a telnet session would use it.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::PATIENCE_S;
 
-/// A port that is free now.
+/// Where tests have their ports.
+const PORTS: Range<u16> = 12_000..32_000;
+
+/// A port that nobody else has, nor takes before the test uses it: below those that the kernel gives to
+/// whoever connects, and kept from other tests by a lock that lasts as long as this process.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
-    listener.local_addr().expect("it is bound").port()
+    static KEPT: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let user = rustix::process::geteuid().as_raw();
+    let folder = std::env::temp_dir().join(format!("welkin-test-ports-{user}"));
+    fs::create_dir_all(&folder).expect("temporary folders can be made");
+    let mut kept = KEPT.lock().expect("nobody panics with it");
+    // Processes begin at different places, so that they do not all look for the same.
+    let first = usize::try_from(std::process::id()).expect("it is small") * 31;
+    let mut ports = PORTS.cycle().skip(first % PORTS.len()).take(PORTS.len());
+    let port = ports.find(|port| {
+        let Ok(lock) = File::create(folder.join(port.to_string())) else {
+            return false;
+        };
+        let is_ours = lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        if is_ours {
+            kept.push(lock);
+        }
+        is_ours
+    });
+    port.expect("there are ports")
 }
 
 /// A connection to a console.

@@ -10,12 +10,7 @@ use crate::processes::{is_alive, wait_until};
 #[test]
 fn a_node_that_is_killed_is_started_again_and_says_why() {
     let fleet = Fleet::with_nodes(&["a"], "");
-    let first = fleet.pid("a");
-    kill_id(first);
-    wait_until("it has another process", || {
-        let row = fleet.node("a");
-        row["state"] == "ready" && row["pid"].as_u64() != Some(first.into())
-    });
+    fleet.kill_node("a");
     assert_eq!(fleet.node("a")["restarts"], 1);
     wait_until("the signal is named", || {
         fleet
@@ -33,7 +28,7 @@ fn an_agent_that_is_killed_is_not_missed_by_its_nodes() {
     assert!(pids.iter().all(|pid| is_alive(*pid)));
     // One dies meanwhile.
     kill_id(pids[2]);
-    let kept = fleet.run(&["stop", "b", "--yes"]);
+    let kept = fleet.run(&["--timeout", "60s", "stop", "b", "--yes"]);
     assert_eq!(kept.status, 1, "{kept:?}");
     assert!(kept.out.contains("unreachable"), "{kept:?}");
     fleet.start_agent("m1");
@@ -108,8 +103,7 @@ fn a_master_killed_in_a_roll_goes_on_with_it() {
             row["state"] == "ready" && row["release"] == fleet.node("a")["release"]
         });
     }
-    let logs = fleet.must(&["logs", "c", "--lines", "20"]).out;
-    assert!(logs.contains("version 2 is up"), "{logs}");
+    fleet.wait_for_line("c", "version 2 is up");
     assert_eq!(fleet.game_processes().len(), 3);
 }
 
@@ -151,11 +145,7 @@ fn a_keeper_that_is_killed_is_replaced_and_its_node_goes_on() {
     });
     assert_eq!(fleet.wait_for_state("a", "ready")["pid"], pid);
     // Its end is seen all the same.
-    kill_id(pid);
-    wait_until("it is started again", || {
-        let row = fleet.node("a");
-        row["state"] == "ready" && row["pid"] != pid
-    });
+    fleet.kill_node("a");
     assert_eq!(fleet.game_processes().len(), 1);
 }
 
@@ -198,8 +188,7 @@ fn an_agent_killed_in_a_fetch_has_no_half_a_release() {
     if running["pid"] == pid {
         fleet.must(&["update", "all", "--release", &game, "--yes"]);
     }
-    let logs = fleet.must(&["logs", "a", "--lines", "5"]).out;
-    assert!(logs.contains("version 2 is up"), "{logs}");
+    fleet.wait_for_line("a", "version 2 is up");
     let map =
         std::fs::read_dir(fleet.agent_dir("m1").join("releases")).expect("releases lie there");
     for release in map

@@ -1,5 +1,5 @@
 //! A master that is a thread of the test: it shows what a node says to its master, and answers what the
-//! test wants.
+//! test wants; or it speaks with an agent, word by word.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use welkin_fleet_model::wire::Hello;
+use welkin_fleet_model::wire::agent::{FromAgent, ToAgent};
 use welkin_fleet_model::wire::client::{Command, FromMaster, Outcome, ToMaster};
 use welkin_fleet_model::wire::frame::{self, Decoder, Frame};
 
+use crate::processes::wait_until;
 use crate::support::PATIENCE_S;
 
 /// What answers a command.
@@ -52,6 +54,52 @@ impl FakeMaster {
         self.commands
             .recv_timeout(limit)
             .expect("a node sends a command")
+    }
+}
+
+/// The link of an agent to a master that says what the test wants.
+pub struct AgentLink {
+    stream: UnixStream,
+    decoder: Decoder,
+}
+
+impl AgentLink {
+    /// Waits for the agent that looks for its master at `socket`, which nobody else listens at.
+    pub fn accept(socket: &Path) -> Self {
+        // Left there by a master that was killed.
+        let _ = fs::remove_file(socket);
+        let listener = UnixListener::bind(socket).expect("sockets can be made");
+        listener.set_nonblocking(true).expect("it is a socket");
+        let mut accepted = None;
+        wait_until("the agent calls", || {
+            accepted = listener.accept().ok();
+            accepted.is_some()
+        });
+        let (stream, _) = accepted.expect("it was waited for");
+        let limit = Some(Duration::from_secs(PATIENCE_S));
+        stream.set_nonblocking(false).expect("it is a socket");
+        stream.set_read_timeout(limit).expect("above zero");
+        let mut link = Self {
+            stream,
+            decoder: Decoder::default(),
+        };
+        let hello: Hello = read(&mut link.stream, &mut link.decoder).expect("it says who it is");
+        write(&mut link.stream, &hello);
+        link
+    }
+
+    pub fn say(&mut self, message: &ToAgent) {
+        write(&mut self.stream, message);
+    }
+
+    /// What the agent says next that is of interest.
+    pub fn wait_for<T>(&mut self, mut of_interest: impl FnMut(FromAgent) -> Option<T>) -> T {
+        loop {
+            let said = read(&mut self.stream, &mut self.decoder).expect("the agent goes on");
+            if let Some(found) = of_interest(said) {
+                return found;
+            }
+        }
     }
 }
 

@@ -3,26 +3,15 @@
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::console::free_port;
 use crate::processes::{self, Process, Swept, is_alive, wait_until};
+use crate::proxy::Proxy;
 use crate::support::welkin;
-
-/// The game of most tests: says its version, counts players, ends in order.
-const MAIN: &str = "
-local skynet = require 'skynet'
-require 'skynet.manager'
-skynet.start(function()
-    skynet.register '.hall'
-    skynet.dispatch('lua', function() skynet.retpack(12) end)
-    skynet.error 'version VERSION is up'
-end)
-";
-const CONFIG: &str = "thread = 1 harbor = 0 start = 'main' luaservice = './?.lua'";
 
 /// What came of a command.
 #[derive(Debug)]
@@ -30,6 +19,22 @@ pub struct Said {
     pub status: i32,
     pub out: String,
     pub err: String,
+}
+
+impl Said {
+    pub fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
+    /// All its words.
+    pub fn words(&self) -> String {
+        format!("{}{}", self.out, self.err)
+    }
 }
 
 /// A fleet. Its processes end with it.
@@ -56,13 +61,21 @@ impl Fleet {
         fleet.start_master();
         fleet.start_agent("m1");
         fleet.apply(nodes, settings);
-        if nodes.is_empty() {
-            return fleet;
+        if !nodes.is_empty() {
+            fleet.start_game();
         }
-        let game = fleet.game("v1", "1");
-        fleet.must(&["update", "all", "--release", &game, "--yes"]);
-        fleet.must(&["start", "all"]);
         fleet
+    }
+
+    /// The machine `m1` behind a network that can be cut, with these nodes, all of them started.
+    pub fn behind_proxy(nodes: &[&str], settings: &str) -> (Self, Proxy) {
+        let fleet = Self::new();
+        fleet.start_master();
+        let proxy = Proxy::to(fleet.port);
+        fleet.start_agent_by("m1", proxy.port);
+        fleet.apply(nodes, settings);
+        fleet.start_game();
+        (fleet, proxy)
     }
 
     pub fn path(&self) -> &Path {
@@ -130,6 +143,7 @@ impl Fleet {
     pub fn start_agent(&self, machine: &str) {
         let mut command = self.agent(machine);
         command.args(["--local", "master"]);
+        self.wait_until_missed(machine);
         self.spawn(command, &format!("agent-{machine}.log"));
         self.wait_for_agent(machine);
     }
@@ -158,16 +172,24 @@ impl Fleet {
             self.folder.file("token", &token);
             command.args(["--token-file", "token"]);
         }
+        self.wait_until_missed(machine);
         self.spawn(command, &format!("agent-{machine}.log"));
     }
 
     pub fn wait_for_agent(&self, machine: &str) {
-        wait_until("the agent has joined", || {
-            let machines = self.rows(&["machines"]);
-            machines
-                .iter()
-                .any(|row| row["machine"] == machine && is_connected(row))
-        });
+        wait_until("the agent has joined", || self.has_agent(machine));
+    }
+
+    /// Waits until the master knows that the agent before is gone: what it says of the machine from then on
+    /// is about the next one.
+    pub fn wait_until_missed(&self, machine: &str) {
+        wait_until("the agent is missed", || !self.has_agent(machine));
+    }
+
+    fn has_agent(&self, machine: &str) -> bool {
+        let machines = self.rows(&["machines"]);
+        let is_it = |row: &Value| row["machine"] == machine && row["connected"] == true;
+        machines.iter().any(is_it)
     }
 
     /// A command of `welkin fleet`.
@@ -175,14 +197,22 @@ impl Fleet {
         let output = welkin(self.path(), &["fleet", "--dir", "master"])
             .args(arguments)
             .envs(self.environment.iter().cloned())
-            .output()
-            .expect("it starts");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Said {
-            status: output.status.code().unwrap_or(-1),
-            out: text(&output.stdout),
-            err: text(&output.stderr),
-        }
+            .output();
+        Said::of(&output.expect("it starts"))
+    }
+
+    /// The same by somebody on another machine, whose home is the folder `home`, at this port.
+    pub fn person(&self, home: &str, port: u16, arguments: &[&str]) -> Said {
+        let master = format!("127.0.0.1:{port}");
+        let home = self.path().join(home);
+        fs::create_dir_all(&home).expect("folders can be made");
+        let output = welkin(self.path(), &["fleet", "--master", &master])
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .env("HOME", home)
+            .env_remove("XDG_CONFIG_HOME")
+            .output();
+        Said::of(&output.expect("it starts"))
     }
 
     /// One that succeeds.
@@ -237,6 +267,17 @@ impl Fleet {
         u32::try_from(pid).expect("a process id")
     }
 
+    /// Kills the node's process, and waits until it is ready as another; gives that one.
+    pub fn kill_node(&self, node: &str) -> u32 {
+        let killed = self.pid(node);
+        kill_id(killed);
+        wait_until("it is started again", || {
+            let row = self.node(node);
+            row["state"] == "ready" && row["pid"] != killed
+        });
+        self.pid(node)
+    }
+
     /// Gives the master a fleet file with these nodes, all on `m1`.
     pub fn apply(&self, nodes: &[&str], settings: &str) {
         let mut file = String::from(
@@ -252,15 +293,6 @@ impl Fleet {
         }
         self.folder.file("fleet.toml", &file);
         self.must(&["apply", "fleet.toml"]);
-    }
-
-    /// A release folder of the game; `version` may also be Lua that breaks it.
-    pub fn game(&self, name: &str, version: &str) -> String {
-        let dir = self.path().join(name);
-        fs::create_dir_all(&dir).expect("folders can be made");
-        fs::write(dir.join("config"), CONFIG).expect("so can files");
-        fs::write(dir.join("main.lua"), MAIN.replace("VERSION", version)).expect("so can files");
-        dir.to_str().expect("a plain path").to_owned()
     }
 
     /// The master's own process.
@@ -298,10 +330,6 @@ impl Fleet {
     pub fn agent_dir(&self, machine: &str) -> PathBuf {
         self.path().join(format!("agent-{machine}"))
     }
-}
-
-fn is_connected(row: &Value) -> bool {
-    row["connected"] == true
 }
 
 /// Kills a node's process and waits until it is gone.

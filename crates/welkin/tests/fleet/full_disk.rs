@@ -43,8 +43,10 @@ struct Small {
 }
 
 impl Small {
-    fn new(nodes: &[&str], settings: &str, size_kib: u64) -> Self {
-        Self::with(Fleet::new(), nodes, settings, size_kib)
+    /// One where nothing is removed when it is full. None: this user may not have it.
+    fn without_cleaning(nodes: &[&str]) -> Option<Self> {
+        let settings = "[clean]\nabove = 100\n";
+        may_mount().then(|| Self::with(Fleet::new(), nodes, settings, 4096))
     }
 
     fn with(fleet: Fleet, nodes: &[&str], settings: &str, size_kib: u64) -> Self {
@@ -88,6 +90,7 @@ impl Small {
             command.args(["--allow-user", "root"]);
         }
         command.args(["--local", "master"]);
+        self.fleet.wait_until_missed("m1");
         self.fleet.spawn(command, "agent-m1.log");
         self.fleet.wait_for_agent("m1");
     }
@@ -130,11 +133,9 @@ impl Small {
 
 #[test]
 fn lines_that_find_no_room_are_counted_and_the_node_is_not_held_up() {
-    if !may_mount() {
+    let Some(small) = Small::without_cleaning(&["a"]) else {
         return;
-    }
-    let settings = "[clean]\nabove = 100\n";
-    let small = Small::new(&["a"], settings, 4096);
+    };
     let pid = small.fleet.pid("a");
     small.fill();
     // It goes on talking: its lines are read and dropped.
@@ -163,13 +164,14 @@ fn lines_that_find_no_room_are_counted_and_the_node_is_not_held_up() {
         line.split(" line ").nth(1)?.split(' ').next()?.parse().ok()
     };
     let last = before.lines().rev().find_map(number).expect("numbers");
-    let next = loop {
+    let mut next = None;
+    wait_until("the lines go on", || {
         let log = small.log("a");
         let after = log.split_once(" lines lost: ").map(|(_, after)| after);
-        if let Some(next) = after.and_then(|after| after.lines().skip(1).find_map(number)) {
-            break next;
-        }
-    };
+        next = after.and_then(|after| after.lines().skip(1).find_map(number));
+        next.is_some()
+    });
+    let next = next.expect("it was waited for");
     // The last line before may have been cut in the middle, and then counts as lost.
     assert!(
         (lost..=lost + 1).contains(&(next - last)),
@@ -180,11 +182,9 @@ fn lines_that_find_no_room_are_counted_and_the_node_is_not_held_up() {
 
 #[test]
 fn an_end_on_a_full_disk_is_known_and_nothing_runs_twice() {
-    if !may_mount() {
+    let Some(small) = Small::without_cleaning(&["a", "b"]) else {
         return;
-    }
-    let settings = "[clean]\nabove = 100\n";
-    let small = Small::new(&["a", "b"], settings, 4096);
+    };
     let b = small.fleet.pid("b");
     small.fill();
     let a = small.fleet.pid("a");
@@ -239,23 +239,37 @@ fn old_releases_and_logs_go_when_the_disk_is_nearly_full() {
     assert_eq!(small.fleet.wait_for_state("a", "ready")["pid"], pid);
     // The one a rollback needs is there.
     small.fleet.must(&["rollback", "all", "--yes"]);
-    let logs = small.fleet.must(&["logs", "a", "--lines", "5"]).out;
-    assert!(logs.contains("version 3 is up"), "{logs}");
+    wait_until("what ran before runs", || {
+        let log = small.fleet.must(&["logs", "a", "--lines", "5"]).out;
+        log.contains("version 3 is up")
+    });
 }
 
 #[test]
 fn orders_that_cannot_be_written_down_are_not_followed() {
-    if !may_mount() {
+    let Some(small) = Small::without_cleaning(&["a"]) else {
         return;
-    }
-    let settings = "[clean]\nabove = 100\n";
-    let small = Small::new(&["a"], settings, 4096);
+    };
     let pid = small.fleet.pid("a");
     small.fill();
-    let said = small.fleet.run(&["--timeout", "5s", "stop", "a", "--yes"]);
-    assert_ne!(said.status, 0, "{said:?}");
-    small
-        .fleet
+    // Who asked is told what, where, and what to do; and so is who looks.
+    let fleet = &small.fleet;
+    let file = fleet.agent_dir("m1").join("orders.json");
+    let words = format!(
+        "the agent of m1 cannot write down what is wanted ({}: No space left on device",
+        file.display()
+    );
+    for command in [&["stop", "a", "--yes"][..], &["restart", "a", "--yes"]] {
+        let said = fleet.run(&[&["--timeout", "60s"], command].concat());
+        assert_eq!(said.status, 1, "{said:?}");
+        assert!(said.out.contains(&words), "{said:?}");
+        assert!(said.out.contains("make room there"), "{said:?}");
+        let reason = fleet.node("a")["reason"].to_string();
+        assert!(reason.contains(&words), "{reason}");
+    }
+    let said = fleet.run(&["--json", "--timeout", "60s", "stop", "a", "--yes"]);
+    assert!(said.out.contains("\"code\":\"unwritten\""), "{said:?}");
+    fleet
         .folder
         .wait_for("agent-m1.log", "cannot be written down");
     assert!(is_alive(pid));
@@ -266,11 +280,9 @@ fn orders_that_cannot_be_written_down_are_not_followed() {
 
 #[test]
 fn an_agent_that_begins_on_a_full_disk_finds_its_nodes() {
-    if !may_mount() {
+    let Some(small) = Small::without_cleaning(&["a", "b"]) else {
         return;
-    }
-    let settings = "[clean]\nabove = 100\n";
-    let small = Small::new(&["a", "b"], settings, 4096);
+    };
     let [a, b] = ["a", "b"].map(|node| small.fleet.pid(node));
     small.fill();
     let agent = processes::of(small.fleet.path());

@@ -5,9 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::fleet::{Fleet, Said};
+use crate::fleet::Fleet;
 use crate::processes::{is_alive, wait_until};
-use crate::support::welkin;
 
 /// A master that lets machines in by `secret`.
 fn with_secret() -> Fleet {
@@ -41,25 +40,6 @@ fn join(fleet: &Fleet, dir: &str, machine: &str, option: &str, file: &str) {
 fn token(fleet: &Fleet, file: &str, arguments: &[&str]) {
     let said = fleet.must(&[&["token"], arguments].concat());
     fleet.folder.file(file, &said.out);
-}
-
-/// A command of somebody on another machine, whose home is `home`.
-fn person(fleet: &Fleet, home: &str, arguments: &[&str]) -> Said {
-    let master = format!("127.0.0.1:{}", fleet.port);
-    let home = fleet.path().join(home);
-    fs::create_dir_all(&home).expect("folders can be made");
-    let output = welkin(fleet.path(), &["fleet", "--master", &master])
-        .args(arguments)
-        .env("HOME", home)
-        .env_remove("XDG_CONFIG_HOME")
-        .output()
-        .expect("it starts");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said {
-        status: output.status.code().unwrap_or(-1),
-        out: text(&output.stdout),
-        err: text(&output.stderr),
-    }
 }
 
 fn machines(fleet: &Fleet) -> Vec<String> {
@@ -139,7 +119,7 @@ fn a_token_is_for_one_use_one_name_one_role_and_its_time() {
     fleet.folder.wait_for("five.log", "the token is none");
     assert_eq!(machines(&fleet), ["m1"]);
     // A machine that is set up anew needs one that says so.
-    let said = person(&fleet, "anna", &["list"]);
+    let said = fleet.person("anna", fleet.port, &["list"]);
     assert_eq!(
         said.status, 4,
         "a token that an agent tried does nothing: {said:?}"
@@ -190,15 +170,13 @@ fn all_change_over_to_a_new_authority_while_they_work() {
     fleet.start_far_agent("m1");
     fleet.start_far_agent("m2");
     token(&fleet, "token", &["anna", "--role", "operate"]);
-    let said = person(&fleet, "anna", &["enrol", "--token-file", "token"]);
+    let said = fleet.person("anna", fleet.port, &["enrol", "--token-file", "token"]);
     assert_eq!(said.status, 0, "{said:?}");
     fleet.apply(&["a"], "");
     let file = fleet.folder.read("fleet.toml") + "[node.b]\nmachine = \"m2\"\n";
     fleet.folder.file("fleet.toml", &file);
     fleet.must(&["apply", "fleet.toml"]);
-    let game = fleet.game("v1", "1");
-    fleet.must(&["update", "all", "--release", &game, "--yes"]);
-    fleet.must(&["start", "all"]);
+    fleet.start_game();
     let pids = ["a", "b"].map(|node| fleet.pid(node));
     let old = authorities(&fleet);
     assert_eq!(old.len(), 1);
@@ -226,7 +204,7 @@ fn all_change_over_to_a_new_authority_while_they_work() {
         fleet.wait_for_agent(machine);
     }
     for _ in 0..2 {
-        let said = person(&fleet, "anna", &["list"]);
+        let said = fleet.person("anna", fleet.port, &["list"]);
         assert_eq!(said.status, 0, "{said:?}");
     }
     wait_until("the old authority has gone", || {
@@ -242,7 +220,7 @@ fn all_change_over_to_a_new_authority_while_they_work() {
         assert_eq!(fleet.wait_for_state(node, "ready")["pid"], pid);
         assert!(is_alive(pid));
     }
-    let said = person(&fleet, "anna", &["drain", "a"]);
+    let said = fleet.person("anna", fleet.port, &["drain", "a"]);
     assert_eq!(said.status, 0, "{said:?}");
     fleet.must(&["certs", "--rotate-ca"]);
 }

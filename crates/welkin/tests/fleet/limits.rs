@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::fleet::Fleet;
 use crate::processes::wait_until;
 
@@ -35,11 +37,13 @@ fn a_node_above_its_memory_limit_is_killed_and_the_reason_names_it() {
         row = fleet.node("a");
         row["figures"]["memory_limit"] == 96 << 20
     });
+    let running = row.clone();
     wait_until("it is killed", || {
         row = fleet.node("a");
         row["pid"].is_null()
     });
     assert_eq!(row["reason"], "killed: memory limit 96 MiB", "{row}");
+    assert_eq!(row["notes"], json!([]), "of the process that ran: {row}");
     let log = fleet.folder.read("agent-m1.log");
     // Where there is a cgroup with controllers both limits are the kernel's, and nothing is to be said.
     let words = [
@@ -56,4 +60,13 @@ fn a_node_above_its_memory_limit_is_killed_and_the_reason_names_it() {
         kernel || told.contains(words[1]),
         "the master says so too: {told}"
     );
+    // So does the node's row, in the table and in JSON.
+    let notes = json!([
+        "memory limit 96 MiB is watched by the agent, each second",
+        "cpu limit 0.5 has no effect"
+    ]);
+    assert!(kernel || running["notes"] == notes, "{running}");
+    let reason = running["reason"].as_str().expect("a text");
+    let said = reason.contains("cpu limit 0.5 has no effect");
+    assert_eq!(said, !kernel, "{running}");
 }

@@ -2,28 +2,11 @@
 //! a network that stops after so many bytes.
 
 use std::fs;
-use std::path::PathBuf;
 use std::thread;
 
 use crate::clock::Clock;
 use crate::fleet::{Fleet, Said, kill_id};
 use crate::processes::{is_alive, wait_until};
-use crate::proxy::Proxy;
-
-/// A game whose start waits for the file `go`, which is not there yet.
-fn gated(fleet: &Fleet, name: &str, version: &str) -> (String, PathBuf) {
-    let game = fleet.game(name, version);
-    let go = fleet.path().join(format!("{name}.go"));
-    let path = fleet.path().join(name).join("main.lua");
-    let text = fs::read_to_string(&path).expect("it was just made");
-    let begin = "skynet.start(function()";
-    let gate = format!(
-        "{begin}\n    while not io.open '{}' do skynet.sleep(2) end",
-        go.display()
-    );
-    fs::write(path, text.replacen(begin, &gate, 1)).expect("it can be written");
-    (game, go)
-}
 
 /// A game with so much beside it that its way takes a while.
 fn large(fleet: &Fleet, name: &str, version: &str) -> String {
@@ -36,12 +19,6 @@ fn large(fleet: &Fleet, name: &str, version: &str) -> String {
     }
     fs::write(fleet.path().join(name).join("map.bin"), noise).expect("files can be made");
     game
-}
-
-/// How often a version of the game has begun on a node, by its own words.
-fn begins(fleet: &Fleet, node: &str, version: &str) -> usize {
-    let logs = fleet.must(&["logs", node, "--lines", "1000"]).out;
-    logs.matches(&format!("version {version} is up")).count()
 }
 
 /// What becomes of an update while `meanwhile` happens.
@@ -74,7 +51,7 @@ fn switched(fleet: &Fleet, node: &str, state: &str, first: &serde_json::Value) -
 #[test]
 fn a_node_killed_while_it_starts_is_tried_again() {
     let fleet = Fleet::with_nodes(&["a"], "");
-    let (game, go) = gated(&fleet, "v2", "2");
+    let (game, go) = fleet.gated_game("v2", "2");
     fleet.must(&["stop", "a", "--yes"]);
     fleet.must(&["update", "all", "--release", &game, "--yes"]);
     let said = thread::scope(|scope| {
@@ -97,20 +74,20 @@ fn a_node_killed_while_it_starts_is_tried_again() {
     );
     assert_eq!(row["restarts"], 1, "{row}");
     assert_eq!(fleet.game_processes().len(), 1);
-    assert_eq!(begins(&fleet, "a", "2"), 1);
+    fleet.assert_begins("a", "2", 1);
 }
 
 #[test]
 fn a_node_killed_while_it_changes_over_takes_the_update_back() {
     let fleet = Fleet::with_nodes(&["a", "b"], "");
     let first = fleet.node("a")["release"].clone();
-    let (game, _) = gated(&fleet, "v2", "2");
+    let (game, _) = fleet.gated_game("v2", "2");
     let b = fleet.pid("b");
     let said = update(&fleet, &game, || {
         kill_id(switched(&fleet, "a", "starting", &first));
     });
     assert_eq!(said.status, 5, "{said:?}");
-    let words = format!("{}{}", said.out, said.err);
+    let words = said.words();
     assert!(words.contains("a: ended by SIGKILL"), "{said:?}");
     let row = fleet.wait_for_state("a", "ready");
     assert_eq!(row["release"], first, "{row}");
@@ -120,7 +97,7 @@ fn a_node_killed_while_it_changes_over_takes_the_update_back() {
 
 #[test]
 fn a_node_killed_while_it_is_watched_takes_all_back_last_first() {
-    let fleet = Fleet::with_nodes(&["a", "b", "c"], "[update]\nwatch = \"3s\"\n");
+    let fleet = Fleet::with_nodes(&["a", "b", "c"], "[update]\nwatch = \"6s\"\n");
     let first = fleet.node("a")["release"].clone();
     let c = fleet.pid("c");
     let game = fleet.game("v2", "2");
@@ -143,35 +120,23 @@ fn a_node_killed_while_it_is_watched_takes_all_back_last_first() {
 fn a_node_killed_before_its_turn_does_not_hold_up_the_update() {
     let fleet = Fleet::with_nodes(&["a", "b"], "[update]\nwatch = \"1s\"\n");
     let first = fleet.node("a")["release"].clone();
-    let (game, go) = gated(&fleet, "v2", "2");
+    let (game, go) = fleet.gated_game("v2", "2");
     let said = update(&fleet, &game, || {
         switched(&fleet, "a", "starting", &first);
-        let b = fleet.pid("b");
-        kill_id(b);
-        wait_until("it is started again", || {
-            let row = fleet.node("b");
-            row["state"] == "ready" && row["pid"] != b
-        });
+        fleet.kill_node("b");
         fs::write(&go, "").expect("files can be made");
     });
     assert_eq!(said.status, 0, "{said:?}");
     for node in ["a", "b"] {
         assert_ne!(fleet.wait_for_state(node, "ready")["release"], first);
-        assert_eq!(begins(&fleet, node, "2"), 1, "{node}");
+        fleet.assert_begins(node, "2", 1);
     }
     assert_eq!(fleet.game_processes().len(), 2);
 }
 
 #[test]
 fn an_agent_killed_in_the_middle_of_a_fetch_takes_it_anew() {
-    let fleet = Fleet::new();
-    fleet.start_master();
-    let proxy = Proxy::to(fleet.port);
-    fleet.start_agent_by("m1", proxy.port);
-    fleet.apply(&["a"], "");
-    let game = fleet.game("v1", "1");
-    fleet.must(&["update", "all", "--release", &game, "--yes"]);
-    fleet.must(&["start", "a"]);
+    let (fleet, proxy) = Fleet::behind_proxy(&["a"], "");
     let pid = fleet.pid("a");
     let game = large(&fleet, "v2", "2");
     let releases = fleet.agent_dir("m1").join("releases");
@@ -180,8 +145,8 @@ fn an_agent_killed_in_the_middle_of_a_fetch_takes_it_anew() {
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|name| name.len() != 64).count()
     };
+    proxy.cut_after(3 << 20);
     let said = update(&fleet, &game, || {
-        proxy.cut_after(3 << 20);
         wait_until("a part of it has come", || proxy.is_cut() && parts() > 0);
         fleet.agent_process("m1").kill();
         assert!(is_alive(pid), "nothing has changed yet");
@@ -189,7 +154,7 @@ fn an_agent_killed_in_the_middle_of_a_fetch_takes_it_anew() {
         fleet.start_agent_by("m1", proxy.port);
     });
     assert_eq!(said.status, 0, "{said:?}\n{}", fleet.logs());
-    assert_eq!(begins(&fleet, "a", "2"), 1);
+    fleet.assert_begins("a", "2", 1);
     assert_eq!(parts(), 0, "what had come is gone");
     let release = fs::read_dir(&releases).expect("they lie there").flatten();
     let sizes: Vec<u64> = release
@@ -201,18 +166,11 @@ fn an_agent_killed_in_the_middle_of_a_fetch_takes_it_anew() {
 
 #[test]
 fn a_master_killed_in_the_middle_of_a_fetch_goes_on_with_it() {
-    let fleet = Fleet::new();
-    fleet.start_master();
-    let proxy = Proxy::to(fleet.port);
-    fleet.start_agent_by("m1", proxy.port);
-    fleet.apply(&["a"], "");
-    let game = fleet.game("v1", "1");
-    fleet.must(&["update", "all", "--release", &game, "--yes"]);
-    fleet.must(&["start", "a"]);
+    let (fleet, proxy) = Fleet::behind_proxy(&["a"], "");
     let (pid, first) = (fleet.pid("a"), fleet.node("a")["release"].clone());
     let game = large(&fleet, "v2", "2");
+    proxy.cut_after(3 << 20);
     let said = update(&fleet, &game, || {
-        proxy.cut_after(3 << 20);
         wait_until("a part of it has come", || proxy.is_cut());
         fleet.master_process().kill();
     });
@@ -224,7 +182,7 @@ fn a_master_killed_in_the_middle_of_a_fetch_goes_on_with_it() {
         let row = fleet.node("a");
         row["state"] == "ready" && row["release"] != first
     });
-    assert_eq!(begins(&fleet, "a", "2"), 1);
+    fleet.assert_begins("a", "2", 1);
     assert_eq!(fleet.game_processes().len(), 1);
 }
 
@@ -232,7 +190,7 @@ fn a_master_killed_in_the_middle_of_a_fetch_goes_on_with_it() {
 fn an_agent_killed_while_a_node_changes_over_goes_on_with_that_start() {
     let fleet = Fleet::with_nodes(&["a", "b"], "");
     let first = fleet.node("a")["release"].clone();
-    let (game, go) = gated(&fleet, "v2", "2");
+    let (game, go) = fleet.gated_game("v2", "2");
     let mut pid = 0;
     let said = update(&fleet, &game, || {
         pid = switched(&fleet, "a", "starting", &first);
@@ -245,7 +203,7 @@ fn an_agent_killed_while_a_node_changes_over_goes_on_with_that_start() {
     assert_eq!(fleet.pid("a"), pid, "the start was not repeated");
     for node in ["a", "b"] {
         assert_ne!(fleet.wait_for_state(node, "ready")["release"], first);
-        assert_eq!(begins(&fleet, node, "2"), 1, "{node}");
+        fleet.assert_begins(node, "2", 1);
     }
     assert_eq!(fleet.game_processes().len(), 2);
 }
@@ -282,34 +240,72 @@ fn a_master_killed_in_a_roll_switches_no_node_twice() {
     });
     assert_eq!(["a", "b"].map(|node| fleet.pid(node)), [a, b]);
     for node in ["a", "b", "c"] {
-        assert_eq!(begins(&fleet, node, "2"), 1, "{node}");
+        fleet.assert_begins(node, "2", 1);
     }
     let audit = fleet.must(&["audit", "--verify"]);
     assert_eq!(audit.status, 0);
 }
 
-#[test]
-fn a_roll_that_lay_too_long_waits_for_a_word() {
+/// An update whose first node had just been told to change over when the master was killed, and which lay
+/// for so long that the master, started again, leaves it to an operator. Gives the release before.
+fn paused() -> (Fleet, String, serde_json::Value) {
     let mut fleet = Fleet::with_nodes(&["a", "b"], "[update]\nwatch = \"1s\"\nresume = \"10m\"\n");
     let first = fleet.node("a")["release"].clone();
-    let game = fleet.game("v2", "2");
+    let (game, go) = fleet.gated_game("v2", "2");
     let said = update(&fleet, &game, || {
-        switched(&fleet, "a", "ready", &first);
+        switched(&fleet, "a", "starting", &first);
         fleet.master_process().kill();
     });
     assert_eq!(said.status, 3, "{said:?}");
+    fs::write(&go, "").expect("files can be made");
     let clock = Clock::new(fleet.path(), "clock");
     clock.set(11 * 60);
     fleet.environment = clock.environment();
     fleet.start_master();
     fleet.wait_for_agent("m1");
-    fleet.wait_for_state("a", "ready");
+    let row = fleet.wait_for_state("a", "ready");
+    assert_ne!(row["release"], first, "{row}");
+    assert_eq!(fleet.node("b")["release"], first, "it waits");
+    (fleet, game, first)
+}
+
+#[test]
+fn a_roll_that_lay_too_long_waits_for_a_word() {
+    let (fleet, game, first) = paused();
     let other = fleet.run(&["update", "all", "--release", &game, "--yes"]);
     assert_eq!(other.status, 1, "one is under way: {other:?}");
-    assert_eq!(fleet.node("b")["release"], first, "it waits");
+    assert!(other.words().contains("is paused"), "{other:?}");
     fleet.must(&["--timeout", "60s", "update", "--continue"]);
     for node in ["a", "b"] {
         assert_ne!(fleet.wait_for_state(node, "ready")["release"], first);
-        assert_eq!(begins(&fleet, node, "2"), 1, "{node}");
+        fleet.assert_begins(node, "2", 1);
     }
+}
+
+#[test]
+fn a_rollback_of_a_paused_roll_takes_back_what_was_switched_and_nothing_else() {
+    let (fleet, game, first) = paused();
+    let b = fleet.pid("b");
+    let said = fleet.run(&["--timeout", "60s", "rollback", "all", "--yes"]);
+    assert_eq!(said.status, 5, "{said:?}");
+    let row = fleet.wait_for_state("a", "ready");
+    assert_eq!(row["release"], first, "{row}");
+    fleet.assert_begins("a", "1", 2);
+    assert_eq!(fleet.pid("b"), b, "its turn had not come");
+    fleet.assert_begins("b", "2", 0);
+    assert_eq!(fleet.game_processes().len(), 2);
+    // Nothing is under way any more.
+    fleet.must(&[
+        "--timeout",
+        "60s",
+        "update",
+        "all",
+        "--release",
+        &game,
+        "--yes",
+    ]);
+    for node in ["a", "b"] {
+        assert_ne!(fleet.wait_for_state(node, "ready")["release"], first);
+    }
+    fleet.must(&["audit", "--verify"]);
 }

@@ -29,7 +29,7 @@ fn a_node_moves_when_the_machine_before_has_said_that_it_ended() {
     let (fleet, pid) = moved();
     let said = fleet.run(&["--timeout", "5s", "start", "b"]);
     assert_ne!(said.status, 0, "{said:?}");
-    let words = format!("{}{}", said.out, said.err);
+    let words = said.words();
     assert!(words.contains("m2"), "the machine is named: {said:?}");
     assert!(is_alive(pid));
     assert_eq!(fleet.game_processes().len(), 1, "it runs there alone");

@@ -70,23 +70,17 @@ fn history(fleet: &Fleet, node: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// How often the node's program has begun, by its own words.
-fn begins(fleet: &Fleet, node: &str) -> usize {
-    let logs = fleet.must(&["logs", node, "--lines", "1000"]).out;
-    logs.matches("version 1 is up").count()
-}
-
 #[test]
 fn what_was_wanted_running_starts_once_and_in_order_after_a_reboot() {
     let fleet = Fleet::with_nodes(&[], "");
     with_groups(&fleet);
-    let before = ["a", "b"].map(|node| (fleet.pid(node), begins(&fleet, node)));
+    let before = ["a", "b"].map(|node| fleet.pid(node));
     pull_the_plug(&fleet, "m1");
     fleet.start_agent("m1");
-    for (node, (pid, begun)) in ["a", "b"].iter().zip(before) {
+    for (node, pid) in ["a", "b"].into_iter().zip(before) {
         let row = fleet.wait_for_state(node, "ready");
         assert_ne!(row["pid"], pid);
-        assert_eq!(begins(&fleet, node), begun + 1, "{node}");
+        fleet.assert_begins(node, "1", 2);
         let history = history(&fleet, node);
         assert!(
             history.iter().any(|(_, why)| why == "machine rebooted"),
@@ -129,7 +123,7 @@ fn without_its_master_a_rebooted_machine_starts_in_its_own_order() {
     fleet.wait_for_agent("m1");
     for node in ["a", "b"] {
         fleet.wait_for_state(node, "ready");
-        assert_eq!(begins(&fleet, node), 2, "{node}");
+        fleet.assert_begins(node, "1", 2);
     }
     assert_eq!(fleet.game_processes().len(), 2);
     assert_eq!(fleet.node("c")["state"], "stopped");

@@ -30,7 +30,7 @@ fn fleet() -> Fleet {
     let file = format!("{file}secrets = [\"db.pass\"]\n[node.c]\nmachine = \"m2\"\n");
     fleet.folder.file("fleet.toml", &file);
     let said = fleet.run(&["apply", "fleet.toml"]);
-    let words = format!("{}{}", said.out, said.err);
+    let words = said.words();
     assert!(
         words.contains("secret db.pass of node a is not set"),
         "{said:?}"
@@ -72,14 +72,13 @@ fn a_secret_is_with_its_node_and_nowhere_else() {
     let fleet = fleet();
     let said = fleet.run(&["start", "a"]);
     assert_eq!(said.status, 1, "{said:?}");
-    let words = format!("{}{}", said.out, said.err);
+    let words = said.words();
     assert!(words.contains("secret db.pass is not set"), "{said:?}");
     set(&fleet, CONTENT);
     fleet.must(&["start", "all"]);
     let length = format!("secret of {} bytes", CONTENT.len());
-    let log = |node: &str| fleet.must(&["logs", node, "--lines", "100"]).out;
-    assert!(log("a").contains(&length), "{}", log("a"));
-    assert!(log("b").contains("secret of no bytes"), "{}", log("b"));
+    fleet.wait_for_line("a", &length);
+    fleet.wait_for_line("b", "secret of no bytes");
     let folder = fleet.agent_dir("m1").join("run/a/secrets");
     let mode = |path: &Path| {
         let metadata = fs::metadata(path).expect("it is there");
@@ -146,7 +145,7 @@ fn a_secret_is_there_without_master_and_goes_with_its_node() {
     fleet.start_master();
     fleet.wait_for_agent("m1");
     fleet.wait_for_state("a", "ready");
-    let log = fleet.must(&["logs", "a", "--lines", "100"]).out;
+    let log = fleet.wait_for_line("a", "secret of 7 bytes");
     assert_eq!(log.matches("secret of 7 bytes").count(), 1, "{log}");
     // Not named any more: gone with the next start.
     let file = fleet.folder.read("fleet.toml");

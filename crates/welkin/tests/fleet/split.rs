@@ -5,24 +5,10 @@ use serde_json::Value;
 
 use crate::fleet::{Fleet, kill_id};
 use crate::processes::{is_alive, wait_until};
-use crate::proxy::Proxy;
-
-/// The machine `m1` behind a network that can be cut, with these nodes.
-fn far_fleet(nodes: &[&str], settings: &str) -> (Fleet, Proxy) {
-    let fleet = Fleet::new();
-    fleet.start_master();
-    let proxy = Proxy::to(fleet.port);
-    fleet.start_agent_by("m1", proxy.port);
-    fleet.apply(nodes, settings);
-    let game = fleet.game("v1", "1");
-    fleet.must(&["update", "all", "--release", &game, "--yes"]);
-    fleet.must(&["start", "all"]);
-    (fleet, proxy)
-}
 
 #[test]
 fn a_split_stops_nothing_and_what_was_asked_meanwhile_is_done_afterwards() {
-    let (fleet, proxy) = far_fleet(&["a", "b", "c", "d"], "");
+    let (fleet, proxy) = Fleet::behind_proxy(&["a", "b", "c", "d"], "");
     fleet.must(&["stop", "d", "--yes"]);
     let [a, b, c] = ["a", "b", "c"].map(|node| fleet.pid(node));
     proxy.cut();
@@ -61,7 +47,7 @@ fn a_split_stops_nothing_and_what_was_asked_meanwhile_is_done_afterwards() {
 
 #[test]
 fn a_short_split_is_not_even_seen() {
-    let (fleet, proxy) = far_fleet(&["a"], "");
+    let (fleet, proxy) = Fleet::behind_proxy(&["a"], "");
     let pid = fleet.pid("a");
     proxy.cut();
     // Asked before anybody knows of the split; it arrives when the network is back.
@@ -82,7 +68,7 @@ fn a_short_split_is_not_even_seen() {
 #[test]
 fn a_command_under_way_when_the_network_is_cut_is_told_unreachable() {
     let settings = "stop = { drain = \"1s\", kill = \"1s\" }\n";
-    let (fleet, proxy) = far_fleet(&["a"], settings);
+    let (fleet, proxy) = Fleet::behind_proxy(&["a"], settings);
     let pid = fleet.pid("a");
     proxy.cut();
     let said = fleet.run(&["--timeout", "60s", "restart", "a", "--yes"]);
@@ -97,7 +83,7 @@ fn a_command_under_way_when_the_network_is_cut_is_told_unreachable() {
 
 #[test]
 fn a_master_that_was_replaced_during_a_split_compares_and_acts_on_differences_alone() {
-    let (fleet, proxy) = far_fleet(&["a", "b"], "");
+    let (fleet, proxy) = Fleet::behind_proxy(&["a", "b"], "");
     let [a, b] = ["a", "b"].map(|node| fleet.pid(node));
     proxy.cut();
     fleet.wait_for_state("a", "unknown");

@@ -1,6 +1,6 @@
 //! Every command of the founding note, right and wrong, as a telnet session types it.
 
-use crate::classic::Classic;
+use crate::classic::{Classic, shape};
 use crate::console::Console;
 
 /// What each text of a command looks like: literal, but `#` is a number and `*` anything.
@@ -50,11 +50,13 @@ fn running() -> Classic {
     fleet.wait_for("list", "slave_1", "up");
     let mut console = fleet.console();
     console.ask("info .cluster_master start_all");
-    for command in ["cpu", "netstat"] {
-        fleet.wait_for(command, "slave_1", "");
+    for node in ["slave_1", "login_1"] {
+        fleet.wait_for("online", node, "3");
+        // Each has been measured twice, as what is told by the second needs.
+        for command in ["cpu", "mem", "vmstat", "netstat", "free", "disc"] {
+            fleet.wait_for(command, node, shape(command));
+        }
     }
-    fleet.wait_for("online", "slave_1", "3");
-    fleet.wait_for("online", "login_1", "3");
     fleet
 }
 

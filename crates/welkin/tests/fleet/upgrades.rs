@@ -78,6 +78,7 @@ fn an_agent_becomes_another_binary_and_comes_back_as_the_old_one_if_that_dies() 
     let arguments: Vec<_> = old.get_args().map(ToOwned::to_owned).collect();
     old = Command::new(fleet.agent_dir("m1").join("welkin"));
     old.args(arguments).args(["--local", "master"]);
+    fleet.wait_until_missed("m1");
     fleet.spawn(old, "agent-m1.log");
     fleet.wait_for_agent("m1");
     let back = fleet.agent_process("m1");
@@ -139,9 +140,7 @@ fn a_binary_that_dies_as_the_agent_is_told_and_the_old_one_is_back() {
     fleet.spawn(command, "agent-m1.log");
     fleet.wait_for_agent("m1");
     fleet.apply(&["a"], "");
-    let game = fleet.game("v1", "1");
-    fleet.must(&["update", "all", "--release", &game, "--yes"]);
-    fleet.must(&["start", "all"]);
+    fleet.start_game();
     let node = fleet.pid("a");
     let before = fleet.agent_process("m1");
     let dying = "#!/bin/sh\ncase \"$*\" in *--version*) echo welkin 9;; \

@@ -81,6 +81,7 @@ impl Fleet {
             ),
             ("release", json!(self.release_of(node))),
             ("reason", json!(shown.reason)),
+            ("notes", json!(report.notes)),
             (
                 "wanted",
                 json!(if wanted.running { "running" } else { "stopped" }),

@@ -49,6 +49,8 @@ impl Drain {
                     .succeed(fleet, call, &name, format!("{said} from its next start"));
             } else if report.drained == self.on && report.orders >= node.ordered {
                 self.targets.succeed(fleet, call, &name, said);
+            } else if let Some(why) = fleet.unwritten(node) {
+                self.targets.fail(fleet, call, &name, "unwritten", why);
             } else if fleet.is_late(self.targets.since_ms(&name), PATIENCE_MS) {
                 self.targets.fail(
                     fleet,

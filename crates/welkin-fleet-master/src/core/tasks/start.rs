@@ -129,6 +129,9 @@ impl Fleet {
             return Progress::Failed("it was stopped".to_owned());
         }
         if report.life < wanted.life {
+            if let Some(why) = self.unwritten(node) {
+                return Progress::Failed(why);
+            }
             return match wanted.holder {
                 Some(holder) if holder != node.entry.machine => {
                     Progress::Failed(self.shown(node).reason)

@@ -61,7 +61,11 @@ impl Stop {
                     }
                     None => self.targets.succeed(fleet, call, &name, "stopped"),
                 },
-                _ => {}
+                _ => {
+                    if let Some(why) = fleet.unwritten(node) {
+                        self.targets.fail(fleet, call, &name, "unwritten", why);
+                    }
+                }
             }
         }
         match self.targets.pending().is_empty() {

@@ -5,6 +5,11 @@ use std::ffi::OsString;
 
 use crate::failure::Failure;
 
+/// What people are told of a command.
+pub fn help(text: &str) -> String {
+    text.to_owned()
+}
+
 /// Runs the part that `word` belongs to: one of the processes with what follows the word, else the client,
 /// which reads all arguments itself.
 pub fn run(word: Option<&str>, arguments: &[OsString]) -> Result<u8, Failure> {
