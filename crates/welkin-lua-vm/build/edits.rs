@@ -30,6 +30,9 @@ const LAZY: &str = "a lazily filled table must not be told from a full one";
 /// Strings are made for every field of every message.
 const HASH: &str = "the hash of strings is a function of Lua's own file";
 
+/// A table for every part of a message.
+const TABLES: &str = "a new table gets room for its fields without being resized";
+
 const EDITS: &[Edit] = &[
     Edit {
         file: "lstring.c",
@@ -55,6 +58,14 @@ static unsigned luaS_hash (const char *str, size_t l, unsigned seed) {
         welkin_same(str, getshrstr(ts), l)) {
       /* found! */",
         why: HASH,
+    },
+    Edit {
+        file: "ltable.c",
+        replace: "static void setnodevector (lua_State *L, Table *t, unsigned size) {",
+        by: "\
+#define setnodevector\t\twelkin_setnodevector
+LUAI_FUNC void setnodevector (lua_State *L, Table *t, unsigned size) {",
+        why: TABLES,
     },
     Edit {
         file: "ldo.c",

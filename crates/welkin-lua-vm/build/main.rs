@@ -16,7 +16,7 @@ const LUA_FOLDER: &str = "lua-5.5.1";
 /// What a C module needs to include.
 const PUBLIC_HEADERS: [&str; 4] = ["lua.h", "luaconf.h", "lauxlib.h", "lualib.h"];
 /// Files of ours beside the sources.
-const OWN_FILES: [&str; 2] = ["hash.h", "values.c"];
+const OWN_FILES: [&str; 3] = ["hash.h", "intern.h", "values.c"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build");

@@ -24,6 +24,8 @@
 #include "ltable.h"
 #include "lvm.h"
 
+#include "intern.h"
+
 /* as in src/values.rs */
 enum { NIL, FALSE_, TRUE_, INTEGER, FLOAT, TEXT, OTHER };
 
@@ -35,27 +37,40 @@ typedef struct welkin_Value {
 } welkin_Value;
 
 
+/* of ltable.c: the room of a table that has none (build/edits.rs) */
+LUAI_FUNC void welkin_setnodevector (lua_State *L, Table *t, unsigned size);
+
+
 /* a positive index of the running function */
 #define at(L,idx)	s2v((L)->ci->func.p + (idx))
 
 
-/* false: a value that is known by its type only */
-static int describe (const TValue *o, welkin_Value *out) {
+/* kinds by tag; those of what is no value are of an empty place */
+static const lu_byte kinds[] = {
+  [0 ... 0x3f] = OTHER,
+  [LUA_VNIL] = NIL, [LUA_VEMPTY] = NIL, [LUA_VABSTKEY] = NIL,
+  [LUA_VFALSE] = FALSE_, [LUA_VTRUE] = TRUE_,
+  [LUA_VNUMINT] = INTEGER, [LUA_VNUMFLT] = FLOAT,
+  [LUA_VSHRSTR] = TEXT, [LUA_VLNGSTR] = TEXT
+};
+
+
+/* false: a value that only the stack can hold */
+static inline int describe (const TValue *o, welkin_Value *out) {
+  int kind = kinds[ttypetag(o)];
   out->type = ttype(o);
-  switch (ttypetag(o)) {
-    case LUA_VNIL: out->kind = NIL; return 1;
-    case LUA_VFALSE: out->kind = FALSE_; return 1;
-    case LUA_VTRUE: out->kind = TRUE_; return 1;
-    case LUA_VNUMINT: out->kind = INTEGER; out->u.i = ivalue(o); return 1;
-    case LUA_VNUMFLT: out->kind = FLOAT; out->u.n = fltvalue(o); return 1;
-    case LUA_VSHRSTR: case LUA_VLNGSTR: {
-      TString *ts = tsvalue(o);
-      out->kind = TEXT;
-      out->u.s = getlstr(ts, out->len);
-      return 1;
+  out->kind = kind;
+  out->u.i = valraw(o).i;
+  if (kind == TEXT)
+    out->u.s = getlstr(tsvalue(o), out->len);
+  else if (kind == OTHER) {
+    if (ttisfulluserdata(o)) {
+      out->u.s = getudatamem(uvalue(o));
+      out->len = uvalue(o)->len;
     }
-    default: out->kind = OTHER; return 0;
+    return 0;
   }
+  return 1;
 }
 
 
@@ -124,6 +139,15 @@ LUA_API void welkin_argument (lua_State *L, int idx, welkin_Value *out) {
     out->kind = NIL;
     out->type = LUA_TNONE;
   }
+}
+
+
+/* the bytes of the argument at 'idx', a positive index; NULL: no string */
+LUA_API const char *welkin_text (lua_State *L, int idx, size_t *len) {
+  StkId o = L->ci->func.p + idx;
+  if (o < L->top.p && ttisstring(s2v(o)))
+    return getlstr(tsvalue(s2v(o)), *len);
+  return NULL;
 }
 
 
@@ -203,20 +227,50 @@ LUA_API void *welkin_pushblockat (lua_State *L, int n, lua_Integer i) {
 }
 
 
+/* the tags of the kinds that are no more than a number */
+static const lu_byte tags[] = {
+  LUA_VNIL, LUA_VFALSE, LUA_VTRUE, LUA_VNUMINT, LUA_VNUMFLT
+};
+
+#define setplain(o,kind,bits) \
+  { TValue *io = (o); io->value_.i = (bits); settt_(io, tags[kind]); }
+
+
 /* the described value; one of kind OTHER is on top */
 static void make (lua_State *L, const welkin_Value *value, TValue *o) {
   switch (value->kind) {
-    case FALSE_: setbfvalue(o); break;
-    case TRUE_: setbtvalue(o); break;
-    case INTEGER: setivalue(o, value->u.i); break;
-    case FLOAT: setfltvalue(o, value->u.n); break;
     case TEXT: {
-      TString *ts = luaS_newlstr(L, value->u.s, value->len);
+      TString *ts = welkin_intern(L, value->u.s, value->len);
       setsvalue(L, o, ts);
       break;
     }
     case OTHER: setobj(L, o, s2v(L->top.p - 1)); break;
-    default: setnilvalue(o); break;
+    default: setplain(o, value->kind, value->u.i); break;
+  }
+}
+
+
+/*
+** Pushes a new table with room for that many items and fields. An empty table
+** needs none of what Lua does to resize one.
+*/
+LUA_API void welkin_newtable (lua_State *L, int items, int fields) {
+  Table *t = luaH_new(L);
+  sethvalue2s(L, L->top.p, t);
+  api_incr_top(L);
+  if (items > 0)
+    luaH_resize(L, t, cast_uint(items), cast_uint(fields));
+  else if (fields > 0)
+    welkin_setnodevector(L, t, cast_uint(fields));
+  luaC_checkGC(L);
+}
+
+
+static void put_barrier (lua_State *L, Table *t, const TValue *key,
+                         const TValue *value) {
+  if (l_unlikely(isblack(obj2gco(t)))) {
+    luaC_barrierback(L, obj2gco(t), key);
+    luaC_barrierback(L, obj2gco(t), value);
   }
 }
 
@@ -230,9 +284,43 @@ static void put_slowly (lua_State *L, Table *t, const TValue *key,
   api_incr_top(L);
   luaH_set(L, t, key, value);
   invalidateTMcache(t);
-  luaC_barrierback(L, obj2gco(t), key);
-  luaC_barrierback(L, obj2gco(t), value);
+  put_barrier(L, t, key, value);
   L->top.p -= 2;
+}
+
+
+/* whether the node's key is a short string whose own node it is */
+#define isathome(t,n) \
+  (keyisshrstr(n) && gnode(t, lmod(keystrval(n)->hash, sizenode(t))) == (n))
+
+
+/* nodes behind a taken one that are looked at */
+#define NEAR	4
+
+/*
+** A node for a short string whose own one, 'home', another key has; NULL if
+** there is none near, if keys would have to move, or if the string is a key.
+*/
+static Node *beside (Table *t, Node *home, const TString *name) {
+  Node *last = home;
+  int i;
+  if (isempty(gval(home)) || !isathome(t, home))
+    return NULL;
+  while (!(keyisshrstr(last) && keystrval(last) == name)) {
+    if (gnext(last) != 0) {
+      last += gnext(last);
+      continue;
+    }
+    for (i = 1; i <= NEAR; i++) {
+      Node *n = gnode(t, lmod(cast_int(home - t->node) + i, sizenode(t)));
+      if (keyisnil(n)) {
+        gnext(last) = cast_int(n - last);
+        return n;
+      }
+    }
+    break;
+  }
+  return NULL;
 }
 
 
@@ -240,17 +328,17 @@ static void put_slowly (lua_State *L, Table *t, const TValue *key,
 ** 't[name] = value'. In a table that was made for its keys most find their
 ** place unused: then the key is not there, and nothing has to be looked for.
 */
-static void put (lua_State *L, Table *t, TString *name, TValue *value) {
+static inline void put (lua_State *L, Table *t, TString *name,
+                        TValue *value) {
   TValue key;
   setsvalue(L, &key, name);
-  if (strisshr(name) && !isdummy(t) && !ttisnil(value)) {
+  if (l_likely(strisshr(name) && !isdummy(t) && !ttisnil(value))) {
     Node *n = gnode(t, lmod(name->hash, sizenode(t)));
-    if (keyisnil(n)) {
+    if (keyisnil(n) || (n = beside(t, n, name)) != NULL) {
       setnodekey(n, &key);
       setobj2t(L, gval(n), value);
       invalidateTMcache(t);
-      luaC_barrierback(L, obj2gco(t), &key);
-      luaC_barrierback(L, obj2gco(t), value);
+      put_barrier(L, t, &key, value);
       return;
     }
   }
@@ -259,25 +347,43 @@ static void put (lua_State *L, Table *t, TString *name, TValue *value) {
 
 
 /*
-** 't[key] = value' without metamethods, of the table at 'idx'. A value of
-** kind OTHER is popped.
+** 't[key] = value' without metamethods, of the table at 'idx': a value that is
+** no more than a number.
 */
-LUA_API void welkin_store (lua_State *L, int idx, const char *key, size_t len,
-                           const welkin_Value *value) {
-  Table *t = hvalue(at(L, idx));
-  TString *name = luaS_newlstr(L, key, len);
+LUA_API void welkin_storeplain (lua_State *L, int idx, const char *key,
+                                size_t len, int kind, lua_Integer bits) {
+  TString *name = welkin_intern(L, key, len);
   TValue o;
-  if (value->kind != TEXT)
-    make(L, value, &o);
-  else {
-    setsvalue2s(L, L->top.p, name);  /* holds it while the value is made */
-    api_incr_top(L);
-    make(L, value, &o);
-    L->top.p--;
-  }
-  put(L, t, name, &o);
-  if (value->kind == OTHER)
-    L->top.p--;
+  setplain(&o, kind, bits);
+  put(L, hvalue(at(L, idx)), name, &o);
+  luaC_checkGC(L);
+}
+
+
+/* the same for a text */
+LUA_API void welkin_storetext (lua_State *L, int idx, const char *key,
+                               size_t len, const char *s, size_t l) {
+  TString *name = welkin_intern(L, key, len);
+  TString *text;
+  TValue o;
+  setsvalue2s(L, L->top.p, name);  /* holds it while the value is made */
+  api_incr_top(L);
+  text = welkin_intern(L, s, l);
+  L->top.p--;
+  setsvalue(L, &o, text);
+  put(L, hvalue(at(L, idx)), name, &o);
+  luaC_checkGC(L);
+}
+
+
+/* the same for the value on top, which is popped */
+LUA_API void welkin_storetop (lua_State *L, int idx, const char *key,
+                              size_t len) {
+  TString *name = welkin_intern(L, key, len);
+  TValue o;
+  setobj(L, &o, s2v(L->top.p - 1));
+  put(L, hvalue(at(L, idx)), name, &o);
+  L->top.p--;
   luaC_checkGC(L);
 }
 
@@ -308,24 +414,71 @@ LUA_API void welkin_storefield (lua_State *L, int idx, const void *name,
 }
 
 
-/* the same for 't[n] = value' */
-LUA_API void welkin_storeitem (lua_State *L, int idx, lua_Integer n,
-                               const welkin_Value *value) {
-  Table *t = hvalue(at(L, idx));
+/* 't[n] = value', where the value may be new */
+static inline void putitem (lua_State *L, Table *t, lua_Integer n, TValue *o) {
   lua_Unsigned place = l_castS2U(n) - 1u;
-  TValue o;
-  make(L, value, &o);
   if (l_likely(place < t->asize)) {
-    obj2arr(t, cast_uint(place), &o);
-    luaC_barrierback(L, obj2gco(t), &o);
+    obj2arr(t, cast_uint(place), o);
+    luaC_barrierback(L, obj2gco(t), o);
   }
   else {
     TValue key;
     setivalue(&key, n);
-    put_slowly(L, t, &key, &o);
+    put_slowly(L, t, &key, o);
   }
-  if (value->kind == OTHER)
-    L->top.p--;
+}
+
+
+/* beyond the room for items */
+static void putplain (lua_State *L, Table *t, lua_Integer n, int kind,
+                      lua_Integer bits) {
+  TValue o;
+  setplain(&o, kind, bits);
+  putitem(L, t, n, &o);
+  luaC_checkGC(L);
+}
+
+
+/* the same for 't[n] = value': one that is no more than a number */
+LUA_API void welkin_itemplain (lua_State *L, int idx, lua_Integer n,
+                               int kind, lua_Integer bits) {
+  Table *t = hvalue(at(L, idx));
+  lua_Unsigned place = l_castS2U(n) - 1u;
+  if (l_likely(place < t->asize)) {  /* nothing is made */
+    *getArrTag(t, place) = tags[kind];
+    getArrVal(t, place)->i = bits;
+  }
+  else
+    putplain(L, t, n, kind, bits);
+}
+
+
+/* a text */
+LUA_API void welkin_itemtext (lua_State *L, int idx, lua_Integer n,
+                              const char *s, size_t l) {
+  TString *text = welkin_intern(L, s, l);
+  TValue o;
+  setsvalue(L, &o, text);
+  putitem(L, hvalue(at(L, idx)), n, &o);
+  luaC_checkGC(L);
+}
+
+
+/* the value on top, which is popped */
+LUA_API void welkin_itemtop (lua_State *L, int idx, lua_Integer n) {
+  TValue o;
+  setobj(L, &o, s2v(L->top.p - 1));
+  putitem(L, hvalue(at(L, idx)), n, &o);
+  L->top.p--;
+  luaC_checkGC(L);
+}
+
+
+/* as lua_pushlstring */
+LUA_API void welkin_pushtext (lua_State *L, const char *s, size_t l) {
+  TString *text = welkin_intern(L, s, l);
+  setsvalue2s(L, L->top.p, text);
+  api_incr_top(L);
   luaC_checkGC(L);
 }
 

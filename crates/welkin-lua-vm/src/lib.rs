@@ -6,7 +6,8 @@
 //! whose folder a build script of a direct dependent finds in `DEP_WELKIN_LUA_INCLUDE`.
 //!
 //! The edits and their reasons are in `build/edits.rs`; functions of ours that need Lua's own headers in
-//! `build/values.c`; the hash of strings, which takes the place of Lua's, in `build/hash.h`.
+//! `build/values.c` and `build/intern.h`; the hash of strings, which takes the place of Lua's, in
+//! `build/hash.h`.
 
 mod values;
 
@@ -14,9 +15,11 @@ use std::ffi::c_int;
 
 pub use mlua_sys as ffi;
 pub use values::{
-    Kind, Value, welkin_argument, welkin_entry, welkin_field, welkin_item, welkin_name,
-    welkin_newblock, welkin_pushblock, welkin_pushblockat, welkin_pushname, welkin_rawgetname,
-    welkin_remembered, welkin_store, welkin_storefield, welkin_storeitem, welkin_storenamed,
+    Kind, Value, welkin_argument, welkin_entry, welkin_field, welkin_item, welkin_itemplain,
+    welkin_itemtext, welkin_itemtop, welkin_name, welkin_newblock, welkin_newtable,
+    welkin_pushblock, welkin_pushblockat, welkin_pushname, welkin_pushtext, welkin_rawgetname,
+    welkin_remembered, welkin_storefield, welkin_storenamed, welkin_storeplain, welkin_storetext,
+    welkin_storetop, welkin_text,
 };
 
 unsafe extern "C-unwind" {

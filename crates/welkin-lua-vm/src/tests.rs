@@ -228,7 +228,6 @@ fn values_are_stored_and_found_with_and_without_metamethods() {
     });
     value_of(&lua, c"return setmetatable({}, {__index = function(_, k) return k == 'b' and 'of b' or nil end})");
     let stored = [crate::Value::text(b"text"), crate::Value::integer(-7)];
-    let on_stack = crate::Value::OTHER;
     let mut value = crate::Value::NIL;
     let text = |value: &crate::Value| {
         assert_eq!(value.kind, crate::Kind::Text);
@@ -237,11 +236,11 @@ fn values_are_stored_and_found_with_and_without_metamethods() {
     };
     // SAFETY: tables at 1 and 2; what is pushed is popped.
     unsafe {
-        crate::welkin_store(lua.0, 2, c"a".as_ptr(), 1, &raw const stored[0]);
-        crate::welkin_storeitem(lua.0, 2, 3, &raw const stored[1]);
+        crate::welkin_storetext(lua.0, 2, c"a".as_ptr(), 1, c"text".as_ptr(), 4);
+        crate::welkin_itemplain(lua.0, 2, 3, stored[1].kind, stored[1].bits);
         crate::welkin_storenamed(lua.0, 2, 1, 1, &raw const stored[0]);
         ffi::lua_createtable(lua.0, 0, 0);
-        crate::welkin_store(lua.0, 2, c"d".as_ptr(), 1, &raw const on_stack);
+        crate::welkin_storetop(lua.0, 2, c"d".as_ptr(), 1);
         assert_eq!(ffi::lua_gettop(lua.0), 2);
         assert_eq!(ffi::lua_getfield(lua.0, 2, c"d".as_ptr()), ffi::LUA_TTABLE);
         ffi::lua_settop(lua.0, 2);
@@ -265,6 +264,80 @@ fn values_are_stored_and_found_with_and_without_metamethods() {
         );
         crate::welkin_item(lua.0, 2, 4, &raw mut value);
         assert_eq!(value.kind, crate::Kind::Nil);
+    }
+}
+
+/// What a plain value has: no text, nothing on the stack.
+fn store_plain(lua: &Lua, key: &str, value: &crate::Value) {
+    // SAFETY: a table at 1; the pointer and the length describe the key.
+    unsafe {
+        crate::welkin_storeplain(
+            lua.0,
+            1,
+            key.as_ptr().cast(),
+            key.len(),
+            value.kind,
+            value.bits,
+        );
+    }
+}
+
+#[test]
+fn a_new_table_holds_every_key_and_the_last_value_of_each() {
+    // Room for fewer, for as many and for more: keys meet in all of them.
+    for room in 0..40 {
+        for count in 0..40 {
+            let lua = Lua::new();
+            // SAFETY: a live state; the table is at 1.
+            unsafe { crate::welkin_newtable(lua.0, room % 3, room) };
+            for round in 0..2 {
+                for key in 0..count {
+                    let value = crate::Value::integer(i64::from(key * 10 + round));
+                    store_plain(&lua, &format!("key {key}"), &value);
+                }
+            }
+            store_plain(&lua, "key 3", &crate::Value::NIL);
+            store_plain(&lua, "key 3", &crate::Value::float(0.5));
+            let code = c"local t, seen = ..., 0
+                for k, v in pairs(t) do
+                    seen = seen + 1
+                    local n = math.tointeger(k:match '%d+')
+                    assert(t[k] == v and v == (n == 3 and 0.5 or n * 10 + 1), k)
+                end
+                return seen";
+            // SAFETY: a table at 1, an argument of the chunk; what is pushed is there.
+            let seen = unsafe {
+                assert_eq!(ffi::luaL_loadstring(lua.0, code.as_ptr()), ffi::LUA_OK);
+                ffi::lua_insert(lua.0, 1);
+                assert_eq!(ffi::lua_pcall(lua.0, 1, 1, 0), ffi::LUA_OK);
+                ffi::lua_tointegerx(lua.0, -1, std::ptr::null_mut())
+            };
+            let wanted = i64::from(count) + i64::from(count <= 3);
+            assert_eq!(seen, wanted, "{count} keys, room for {room}");
+        }
+    }
+}
+
+#[test]
+fn items_beyond_the_room_are_stored_too() {
+    let lua = Lua::new();
+    // SAFETY: a live state; the table is at 1, and what is stored from the top is there.
+    unsafe {
+        crate::welkin_newtable(lua.0, 2, 0);
+        for n in [2, 9, 1, 3, -1] {
+            crate::welkin_itemplain(lua.0, 1, n, crate::Kind::Integer, n.cast_unsigned());
+        }
+        crate::welkin_itemtext(lua.0, 1, 4, c"four".as_ptr(), 4);
+        crate::welkin_pushtext(lua.0, c"five".as_ptr(), 4);
+        crate::welkin_itemtop(lua.0, 1, 5);
+        assert_eq!(ffi::lua_gettop(lua.0), 1);
+        for n in [2, 9, 1, 3, -1] {
+            assert_eq!(ffi::lua_rawgeti(lua.0, 1, n), ffi::LUA_TNUMBER);
+            let found = ffi::lua_tointegerx(lua.0, -1, std::ptr::null_mut());
+            assert_eq!(found, n);
+        }
+        assert_eq!(ffi::lua_rawgeti(lua.0, 1, 4), ffi::LUA_TSTRING);
+        assert_eq!(ffi::lua_rawgeti(lua.0, 1, 5), ffi::LUA_TSTRING);
     }
 }
 

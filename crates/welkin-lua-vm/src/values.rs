@@ -21,7 +21,8 @@ pub enum Kind {
     Float,
     /// `bits` are the address of its `len` bytes.
     Text,
-    /// Anything else, which only the stack can hold.
+    /// Anything else, which only the stack can hold. Of a userdata `bits` are an address, a light one's or
+    /// that of its block, which has `len` bytes.
     Other,
 }
 
@@ -31,7 +32,7 @@ pub enum Kind {
 pub struct Value {
     /// What `kind` says.
     pub bits: u64,
-    /// Of a text, in bytes.
+    /// Of a text or a full userdata, in bytes.
     pub len: usize,
     /// What it is.
     pub kind: Kind,
@@ -112,6 +113,10 @@ unsafe extern "C-unwind" {
     /// the type `LUA_TNONE`. Raises nothing.
     pub fn welkin_argument(L: *mut ffi::lua_State, idx: c_int, value: *mut Value);
 
+    /// The bytes of the argument at `idx`, a positive index, if it is a string, and how many; else null.
+    /// Raises nothing.
+    pub fn welkin_text(L: *mut ffi::lua_State, idx: c_int, len: *mut usize) -> *const c_char;
+
     /// `t[name]` with metamethods, of any value at `idx`; the name is one of [`welkin_name`]. 1: the value
     /// was pushed too. May raise, and run Lua code, if there is a metamethod.
     pub fn welkin_field(
@@ -135,29 +140,64 @@ unsafe extern "C-unwind" {
     pub fn welkin_pushblockat(L: *mut ffi::lua_State, n: c_int, i: ffi::lua_Integer)
     -> *mut c_void;
 
-    /// `t[key] = value` without metamethods, for the table at `idx`. A value of kind `Other` is on top
-    /// and popped. May raise for want of memory, and run finalizers.
-    pub fn welkin_store(
+    /// Pushes a new table with room for that many items and fields, as `lua_createtable`. May raise for want
+    /// of memory, and run finalizers; and so may all that follows here.
+    pub fn welkin_newtable(L: *mut ffi::lua_State, items: c_int, fields: c_int);
+
+    /// Pushes a copy of these bytes, as `lua_pushlstring`.
+    pub fn welkin_pushtext(L: *mut ffi::lua_State, text: *const c_char, len: usize);
+
+    /// `t[key] = value` without metamethods, for the table at `idx`: a value of a kind that its bits are
+    /// all of, before [`Kind::Text`].
+    pub fn welkin_storeplain(
         L: *mut ffi::lua_State,
         idx: c_int,
         key: *const c_char,
         len: usize,
-        value: *const Value,
+        kind: Kind,
+        bits: u64,
     );
 
-    /// The same for `t[names[n]] = value`, where the name is a string.
+    /// The same for a text.
+    pub fn welkin_storetext(
+        L: *mut ffi::lua_State,
+        idx: c_int,
+        key: *const c_char,
+        len: usize,
+        text: *const c_char,
+        text_len: usize,
+    );
+
+    /// The same for the value on top, which is popped.
+    pub fn welkin_storetop(L: *mut ffi::lua_State, idx: c_int, key: *const c_char, len: usize);
+
+    /// `t[n] = value`, as [`welkin_storeplain`].
+    pub fn welkin_itemplain(
+        L: *mut ffi::lua_State,
+        idx: c_int,
+        n: ffi::lua_Integer,
+        kind: Kind,
+        bits: u64,
+    );
+
+    /// `t[n] = value`, as [`welkin_storetext`].
+    pub fn welkin_itemtext(
+        L: *mut ffi::lua_State,
+        idx: c_int,
+        n: ffi::lua_Integer,
+        text: *const c_char,
+        text_len: usize,
+    );
+
+    /// `t[n] = value`, as [`welkin_storetop`].
+    pub fn welkin_itemtop(L: *mut ffi::lua_State, idx: c_int, n: ffi::lua_Integer);
+
+    /// `t[names[n]] = value` without metamethods, for the table at `idx`, where the name is a string. A
+    /// value of kind `Other` is on top and popped.
     pub fn welkin_storenamed(
         L: *mut ffi::lua_State,
         idx: c_int,
         names: c_int,
-        n: ffi::lua_Integer,
-        value: *const Value,
-    );
-
-    /// The same for `t[n] = value`.
-    pub fn welkin_storeitem(
-        L: *mut ffi::lua_State,
-        idx: c_int,
         n: ffi::lua_Integer,
         value: *const Value,
     );

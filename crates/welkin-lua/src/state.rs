@@ -4,16 +4,18 @@
 //! live thread of the VM that the present worker runs, and that the code around it obeys the rule of
 //! the border: a call that allocates, reads through a metamethod or runs Lua may leave by longjmp, so
 //! nothing with a destructor is alive across it. Under that promise the methods are ordinary calls;
-//! this is the only file where they touch the foreign functions, and the reason it is long.
+//! only here and in `state/values.rs` they touch the foreign functions, the reason this file is long.
 
 // The pointers that some methods pass on (light userdata) are values to Lua: it never follows them.
 #![allow(clippy::not_unsafe_ptr_arg_deref)]
+
+mod values;
 
 use std::ffi::{CStr, c_int, c_void};
 
 use mlua_sys as ffi;
 pub use mlua_sys::lua_State;
-use welkin_lua_vm::{self as vm, Kind, Value};
+use welkin_lua_vm as vm;
 
 /// A thread (main or coroutine) of one VM.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -113,7 +115,7 @@ impl State {
         /// `t[n] = top` without metamethods.
         raw_set_i(index: c_int, n: i64) = ffi::lua_rawseti;
         /// New table with room for these many.
-        create_table(array: c_int, hash: c_int) = ffi::lua_createtable;
+        create_table(array: c_int, hash: c_int) = vm::welkin_newtable;
         /// Takes the table on top as metatable of the value at `index`.
         set_metatable(index: c_int) -> c_int = ffi::lua_setmetatable;
         /// Pushes the metatable if there is one.
@@ -188,9 +190,7 @@ impl State {
     #[inline]
     pub fn push_bytes(self, bytes: &[u8]) {
         // SAFETY: the pointer and the length describe `bytes`, which Lua copies.
-        unsafe {
-            ffi::lua_pushlstring(self.0, bytes.as_ptr().cast(), bytes.len());
-        }
+        unsafe { vm::welkin_pushtext(self.0, bytes.as_ptr().cast(), bytes.len()) }
     }
 
     /// Pushes a constant string; cheaper than [`State::push_bytes`] as Lua caches it by address.
@@ -276,130 +276,6 @@ impl State {
     pub fn fill(self, index: c_int) {
         // SAFETY: as `forward!`.
         unsafe { vm::welkin_fill(self.0, index) };
-    }
-
-    /// The entry of the table at `index` at `place` or behind it, without metamethods; gives the place to
-    /// go on from, 0 at the end. A value of kind `Other` is pushed. Texts stay while no Lua code runs and
-    /// nothing is made.
-    #[inline]
-    pub fn entry(self, index: c_int, place: u32, key: &mut Value, value: &mut Value) -> u32 {
-        // SAFETY: as `forward!`; both outlive the call.
-        unsafe { vm::welkin_entry(self.0, index, place, key, value) }
-    }
-
-    /// `t[n]` without metamethods, as [`State::entry`].
-    #[inline]
-    pub fn item(self, index: c_int, n: i64, value: &mut Value) {
-        // SAFETY: as above.
-        unsafe { vm::welkin_item(self.0, index, n, value) }
-    }
-
-    /// `t[name]` with metamethods, of any value at `index`; whether the value was pushed too.
-    ///
-    /// # Safety
-    /// The name was made in this VM and is anchored there.
-    #[inline]
-    pub unsafe fn field(self, index: c_int, name: Name, value: &mut Value) -> bool {
-        // SAFETY: as above, and by the function's own contract.
-        unsafe { vm::welkin_field(self.0, index, name.0 as *const _, value) != 0 }
-    }
-
-    /// The argument at `index`, a positive one, as [`State::entry`] describes values; nothing is pushed.
-    #[inline]
-    pub fn argument(self, index: c_int) -> Value {
-        let mut value = Value::NIL;
-        // SAFETY: as above.
-        unsafe { vm::welkin_argument(self.0, index, &raw mut value) };
-        value
-    }
-
-    /// The light userdata `t[field][k]` without metamethods, where `t` is the first argument, `field` upvalue
-    /// `n`, and `k`, a string, the second argument; null if there is none.
-    ///
-    /// # Safety
-    /// The running function is a C closure whose upvalue `n` is a string.
-    #[inline]
-    pub unsafe fn remembered(self, n: c_int) -> *mut c_void {
-        // SAFETY: as above, and by the function's own contract.
-        unsafe { vm::welkin_remembered(self.0, n) }
-    }
-
-    /// Pushes a new userdata of `size` bytes and one user value, with upvalue `n` of the running function as
-    /// its metatable, and gives its block.
-    ///
-    /// # Safety
-    /// The running function is a C closure whose upvalue `n` is a table.
-    #[inline]
-    pub unsafe fn new_block(self, size: usize, n: c_int) -> *mut c_void {
-        // SAFETY: as above, and by the function's own contract.
-        unsafe { vm::welkin_newblock(self.0, size, 1, n) }
-    }
-
-    /// Pushes upvalue `n` of the running function and gives its block.
-    ///
-    /// # Safety
-    /// The running function is a C closure whose upvalue `n` is a full userdata.
-    #[inline]
-    pub unsafe fn push_block(self, n: c_int) -> *mut c_void {
-        // SAFETY: as above, and by the function's own contract.
-        unsafe { vm::welkin_pushblock(self.0, n) }
-    }
-
-    /// The same for `u[key]`, where `u` is upvalue `n`; null, with nothing pushed: no full userdata.
-    ///
-    /// # Safety
-    /// The running function is a C closure whose upvalue `n` is a table.
-    #[inline]
-    pub unsafe fn push_block_at(self, n: c_int, key: i64) -> *mut c_void {
-        // SAFETY: as above, and by the function's own contract.
-        unsafe { vm::welkin_pushblockat(self.0, n, key) }
-    }
-
-    /// Pushes a described value, which is not of kind `Other`.
-    pub fn push_described(self, value: &Value) {
-        match value.kind {
-            Kind::Integer => self.push_int(value.bits.cast_signed()),
-            Kind::Float => self.push_num(f64::from_bits(value.bits)),
-            Kind::False => self.push_bool(false),
-            Kind::True => self.push_bool(true),
-            // SAFETY: the pointer and the length are those of a text, which Lua copies.
-            Kind::Text => self.push_bytes(unsafe {
-                std::slice::from_raw_parts(value.bits as *const u8, value.len)
-            }),
-            Kind::Nil | Kind::Other => self.push_nil(),
-        }
-    }
-
-    /// `t[key] = value` without metamethods, for the table at `index`. A value of kind `Other` is on top
-    /// and popped.
-    #[inline]
-    pub fn store(self, index: c_int, key: &[u8], value: &Value) {
-        // SAFETY: as above; the pointer and the length describe `key`, which Lua copies.
-        unsafe { vm::welkin_store(self.0, index, key.as_ptr().cast(), key.len(), value) }
-    }
-
-    /// `t[names[n]] = value`, as [`State::store`]; the name is a string.
-    #[inline]
-    pub fn store_named(self, index: c_int, names: c_int, n: i64, value: &Value) {
-        // SAFETY: as above.
-        unsafe { vm::welkin_storenamed(self.0, index, names, n, value) }
-    }
-
-    /// `t[name] = value`, as [`State::store`].
-    ///
-    /// # Safety
-    /// The name was made in this VM and is anchored there.
-    #[inline]
-    pub unsafe fn store_field(self, index: c_int, name: Name, value: &Value) {
-        // SAFETY: as above, and by the function's own contract.
-        unsafe { vm::welkin_storefield(self.0, index, name.0 as *const _, value) }
-    }
-
-    /// `t[n] = value`, as [`State::store`].
-    #[inline]
-    pub fn store_item(self, index: c_int, n: i64, value: &Value) {
-        // SAFETY: as above.
-        unsafe { vm::welkin_storeitem(self.0, index, n, value) }
     }
 
     /// The integer at `index`, when it is one or converts to one (as Lua's own functions accept it).

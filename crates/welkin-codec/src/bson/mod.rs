@@ -8,12 +8,14 @@
 //! there, and nothing is reserved because a length says so. How deep documents may lie within each other
 //! is the walker's to limit: [`WRITE_DEPTH_MAX`], [`READ_DEPTH_MAX`].
 
+mod place;
 mod read;
 mod special;
 mod utf8;
 mod words;
 mod write;
 
+pub use place::Place;
 pub use read::{Document, Element, Value};
 pub use special::{Special, SpecialError};
 pub use write::{IndexName, Sink, WriteError, Writer, date_ms};

@@ -1,7 +1,7 @@
 //! Bytes to elements.
 
 use super::words::first_zero;
-use super::{BsonError, DOCUMENT_BYTES_MIN, kind};
+use super::{BsonError, DOCUMENT_BYTES_MIN, Place, kind};
 
 /// The elements of a document, or of an array, that are not read yet. Copies go on by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,19 +81,60 @@ impl<'a> Document<'a> {
         Ok(Some(Element { name, value }))
     }
 
+    /// The next element of an array: the number that its name begins with, and its value. `place` is the
+    /// same one for the whole array.
+    #[inline(always)] // as `take_value`
+    pub fn next_item(&mut self, place: &mut Place) -> Result<Option<(i64, Value<'a>)>, BsonError> {
+        let number = place.number();
+        if let Some([kind, name @ ..]) = self.rest.first_chunk::<9>()
+            && let Some(digits) = place.matches(*name)
+        {
+            self.rest = &self.rest[2 + digits..];
+            place.advance();
+            return Ok(Some((number, take_value(&mut self.rest, *kind)?)));
+        }
+        let Some(element) = self.next()? else {
+            return Ok(None);
+        };
+        let found = number_of(element.name);
+        if found == number {
+            place.advance();
+        }
+        Ok(Some((found, element.value)))
+    }
+
     /// How many elements there are, up to the first one that is wrong. None of them takes less than two
     /// bytes, so room can be made for that many.
     pub fn elements_ahead(&self) -> usize {
-        let mut rest = self.rest;
-        let mut count = 0;
-        while let Some((kind, behind)) = rest.split_first() {
-            rest = behind;
-            if take_cstring(&mut rest).is_err() || skip_value(&mut rest, *kind).is_err() {
-                break;
-            }
+        let bytes = self.rest;
+        let (mut at, mut count) = (0, 0);
+        while let Some((kind, behind)) = bytes[at..].split_first()
+            && let Some(name) = first_zero(behind)
+            && let Some(end) = end_of_value(bytes, at + 2 + name, *kind)
+        {
+            at = end;
             count += 1;
         }
         count
+    }
+
+    /// The same for an array, sooner: its names should have as many digits as their numbers.
+    pub fn items_ahead(&self) -> usize {
+        let bytes = self.rest;
+        let (mut at, mut count) = (0, 0);
+        let (mut digits, mut longer) = (1, 10);
+        while let Some(kind) = bytes.get(at)
+            && bytes.get(at + 1 + digits) == Some(&0)
+            && let Some(end) = end_of_value(bytes, at + 2 + digits, *kind)
+        {
+            at = end;
+            count += 1;
+            if count == longer {
+                (digits, longer) = (digits + 1, longer * 10);
+            }
+        }
+        let rest = &bytes[at..];
+        count + Self { rest }.elements_ahead()
     }
 
     /// Bytes of the elements that are not read yet. What stands at offset `n` of a document's elements
@@ -103,7 +144,7 @@ impl<'a> Document<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], BsonError> {
     let Some((taken, behind)) = rest.split_at_checked(len) else {
         return Err(BsonError::Block {
@@ -115,7 +156,7 @@ fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], BsonError> {
     Ok(taken)
 }
 
-#[inline]
+#[inline(always)]
 fn take_array<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], BsonError> {
     let Some((taken, behind)) = rest.split_first_chunk() else {
         return Err(BsonError::Block {
@@ -127,13 +168,13 @@ fn take_array<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], Bs
     Ok(taken)
 }
 
-#[inline]
+#[inline(always)]
 fn take_i32(rest: &mut &[u8]) -> Result<i32, BsonError> {
     take_array(rest).map(|bytes| i32::from_le_bytes(*bytes))
 }
 
 /// A length, which the specification says is signed.
-#[inline]
+#[inline(always)]
 fn take_len(rest: &mut &[u8]) -> Result<usize, BsonError> {
     let len = take_i32(rest)?;
     usize::try_from(len).map_err(|_| BsonError::Block {
@@ -142,7 +183,7 @@ fn take_len(rest: &mut &[u8]) -> Result<usize, BsonError> {
     })
 }
 
-#[inline]
+#[inline(always)]
 fn take_cstring<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], BsonError> {
     let Some(end) = first_zero(rest) else {
         return Err(BsonError::Cstring);
@@ -152,7 +193,7 @@ fn take_cstring<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], BsonError> {
     Ok(text)
 }
 
-#[inline]
+#[inline(always)]
 fn take_string<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], BsonError> {
     let len = take_i32(rest)?;
     let Some(len @ 1..) = usize::try_from(len).ok() else {
@@ -162,8 +203,16 @@ fn take_string<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], BsonError> {
     Ok(&take(rest, len)?[..len - 1])
 }
 
+#[inline(always)] // as `take_value`; the walk's place in the bytes stays in registers
 fn take_document<'a>(rest: &mut &'a [u8]) -> Result<Document<'a>, BsonError> {
-    let len = take_i32(rest)?;
+    let (document, behind) = split_document(rest)?;
+    *rest = behind;
+    Ok(document)
+}
+
+fn split_document(bytes: &[u8]) -> Result<(Document<'_>, &[u8]), BsonError> {
+    let mut rest = bytes;
+    let len = take_i32(&mut rest)?;
     let Some(content) = usize::try_from(len)
         .ok()
         .and_then(|len| len.checked_sub(DOCUMENT_BYTES_MIN))
@@ -174,12 +223,9 @@ fn take_document<'a>(rest: &mut &'a [u8]) -> Result<Document<'a>, BsonError> {
         });
     };
     let have = rest.len();
-    let bytes = take(rest, content)?;
+    let bytes = take(&mut rest, content)?;
     match rest.split_first() {
-        Some((0, behind)) => {
-            *rest = behind;
-            Ok(Document { rest: bytes })
-        }
+        Some((0, behind)) => Ok((Document { rest: bytes }, behind)),
         Some(_) => Err(BsonError::End),
         None => Err(BsonError::Block {
             have: have as i64,
@@ -223,8 +269,15 @@ fn take_value<'a>(rest: &mut &'a [u8], kind: u8) -> Result<Value<'a>, BsonError>
 }
 
 /// A value of a kind that is only kept: its bytes.
+#[inline(always)] // as `take_document`
 pub(super) fn take_raw<'a>(rest: &mut &'a [u8], kind: u8) -> Result<&'a [u8], BsonError> {
-    let all = *rest;
+    let (bytes, behind) = split_raw(rest, kind)?;
+    *rest = behind;
+    Ok(bytes)
+}
+
+fn split_raw(all: &[u8], kind: u8) -> Result<(&[u8], &[u8]), BsonError> {
+    let rest = &mut &*all;
     match kind {
         kind::CODE | kind::SYMBOL => {
             take_string(rest)?;
@@ -243,24 +296,68 @@ pub(super) fn take_raw<'a>(rest: &mut &'a [u8], kind: u8) -> Result<&'a [u8], Bs
         }
         _ => return Err(BsonError::Type(kind)),
     }
-    Ok(&all[..all.len() - rest.len()])
+    Ok(all.split_at(all.len() - rest.len()))
 }
 
-/// As [`take_value`], but nothing within documents is looked at.
-#[inline]
-fn skip_value(rest: &mut &[u8], kind: u8) -> Result<(), BsonError> {
-    let len = match kind {
-        kind::NULL | kind::MIN_KEY | kind::MAX_KEY => 0,
-        kind::BOOLEAN => 1,
-        kind::INT32 => 4,
-        kind::DOUBLE | kind::INT64 | kind::DATE | kind::TIMESTAMP => 8,
-        kind::OBJECT_ID => 12,
-        kind::STRING => take_len(rest)?,
-        kind::BINARY => take_len(rest)?.saturating_add(1),
-        kind::DOCUMENT | kind::ARRAY => take_len(rest)?.saturating_sub(4),
-        _ => return take_value(rest, kind).map(|_| ()),
+/// The number that an array's key begins with; servers write nothing else.
+fn number_of(name: &[u8]) -> i64 {
+    let digits = name.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number: i64, digit| {
+        number.wrapping_mul(10).wrapping_add((digit - b'0').into())
+    })
+}
+
+/// How long a value is.
+#[derive(Clone, Copy)]
+enum Size {
+    /// That many bytes.
+    Fixed(u8),
+    /// As many as the length it begins with says, and that many more.
+    Told(u8),
+    /// It has to be read.
+    Unknown,
+}
+
+static SIZES: [Size; 256] = {
+    let mut sizes = [Size::Unknown; 256];
+    sizes[kind::NULL as usize] = Size::Fixed(0);
+    sizes[kind::MIN_KEY as usize] = Size::Fixed(0);
+    sizes[kind::MAX_KEY as usize] = Size::Fixed(0);
+    sizes[kind::BOOLEAN as usize] = Size::Fixed(1);
+    sizes[kind::INT32 as usize] = Size::Fixed(4);
+    sizes[kind::DOUBLE as usize] = Size::Fixed(8);
+    sizes[kind::INT64 as usize] = Size::Fixed(8);
+    sizes[kind::DATE as usize] = Size::Fixed(8);
+    sizes[kind::TIMESTAMP as usize] = Size::Fixed(8);
+    sizes[kind::OBJECT_ID as usize] = Size::Fixed(12);
+    sizes[kind::STRING as usize] = Size::Told(4);
+    sizes[kind::BINARY as usize] = Size::Told(5);
+    sizes[kind::DOCUMENT as usize] = Size::Told(0);
+    sizes[kind::ARRAY as usize] = Size::Told(0);
+    sizes
+};
+
+/// Where the value that begins at `at` ends, as far as can be told without looking within it; `None` if
+/// `bytes` end before.
+#[inline(always)]
+fn end_of_value(bytes: &[u8], at: usize, kind: u8) -> Option<usize> {
+    let size = match SIZES[usize::from(kind)] {
+        Size::Fixed(size) => size.into(),
+        Size::Told(more) => {
+            let told = i32::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+            usize::try_from(told).ok()?.checked_add(more.into())?.max(4)
+        }
+        Size::Unknown => size_read(&bytes[at..], kind)?,
     };
-    take(rest, len).map(|_| ())
+    at.checked_add(size).filter(|end| *end <= bytes.len())
+}
+
+#[cold]
+#[inline(never)]
+fn size_read(bytes: &[u8], kind: u8) -> Option<usize> {
+    let mut rest = bytes;
+    take_value(&mut rest, kind).ok()?;
+    Some(bytes.len() - rest.len())
 }
 
 #[cfg(test)]
@@ -314,5 +411,45 @@ mod tests {
     fn elements_are_counted_up_to_a_wrong_one() {
         let document = Document::new(b"\x0e\0\0\0\x0aa\0\x0ab\0\x06c\0\0").unwrap();
         assert_eq!(document.elements_ahead(), 2);
+        assert_eq!(document.items_ahead(), 2);
+    }
+
+    #[test]
+    fn items_are_numbered_by_their_names_whatever_these_are() {
+        let count = 1234;
+        let mut names: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+        names[17] = "1000".into();
+        names[18] = String::new();
+        names[500] = "a long name without any number".into();
+        names[501] = "12x".into();
+        let mut bytes = Vec::new();
+        let mut writer = super::super::Writer::new(&mut bytes);
+        let start = writer.begin();
+        for (at, name) in names.iter().enumerate() {
+            match at % 3 {
+                0 => writer.integer(name.as_bytes(), at as i64),
+                1 => writer.string(name.as_bytes(), b"text").unwrap(),
+                _ => writer
+                    .special(name.as_bytes(), super::super::Special::Null)
+                    .unwrap(),
+            }
+        }
+        writer.end(start).unwrap();
+        let mut document = Document::new(&bytes).unwrap();
+        assert_eq!(document.elements_ahead(), count);
+        assert_eq!(document.items_ahead(), count);
+        let mut place = Place::default();
+        for (at, name) in names.iter().enumerate() {
+            let (number, value) = document.next_item(&mut place).unwrap().expect("an item");
+            let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+            assert_eq!(number, name[..digits].parse().unwrap_or(0), "{name}");
+            let wanted = match at % 3 {
+                0 => Value::Int32(at as i32),
+                1 => Value::String(b"text"),
+                _ => Value::Null,
+            };
+            assert_eq!(value, wanted);
+        }
+        assert_eq!(document.next_item(&mut place), Ok(None));
     }
 }

@@ -28,16 +28,46 @@ pub fn all_words(text: &[u8], fill: u8, holds: impl Fn(u64) -> bool) -> bool {
     }
 }
 
-/// Where the first zero byte is.
+/// Where the first zero byte of the word is, its lowest byte being the first.
 #[inline]
+fn zero_of(word: u64) -> Option<usize> {
+    // The lowest bit that is set belongs to the first zero; those above may be others' borrow.
+    let zeros = word.wrapping_sub(ONES) & !word & HIGHS;
+    (zeros != 0).then(|| zeros.trailing_zeros() as usize / 8)
+}
+
+/// Where the first zero byte is.
+#[inline(always)] // what is behind the first word is not
 pub fn first_zero(bytes: &[u8]) -> Option<usize> {
-    if let Some(word) = bytes.first_chunk::<8>() {
-        let word = u64::from_le_bytes(*word);
-        // The lowest bit that is set belongs to the first zero; those above may be others' borrow.
-        let zeros = word.wrapping_sub(ONES) & !word & HIGHS;
-        if zeros != 0 {
-            return Some(zeros.trailing_zeros() as usize / 8);
+    match bytes.first_chunk::<8>() {
+        Some(word) => match zero_of(u64::from_le_bytes(*word)) {
+            None => first_zero_behind(bytes),
+            found => found,
+        },
+        None => first_zero_of_few(bytes),
+    }
+}
+
+/// Not within the first word.
+#[cold]
+fn first_zero_behind(bytes: &[u8]) -> Option<usize> {
+    let mut at = 8;
+    while let Some(word) = bytes[at..].first_chunk::<8>() {
+        if let Some(found) = zero_of(u64::from_le_bytes(*word)) {
+            return Some(at + found);
         }
+        at += 8;
+    }
+    first_zero_of_few(&bytes[at..]).map(|found| at + found)
+}
+
+/// Of less than eight bytes, as at the end of a document.
+#[inline]
+fn first_zero_of_few(bytes: &[u8]) -> Option<usize> {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+        let behind = 8 * (bytes.len() as u32 - 4);
+        return zero_of(first | last << behind | u64::MAX << 32 << behind);
     }
     bytes.iter().position(|byte| *byte == 0)
 }

@@ -129,6 +129,18 @@ impl Packer {
 
     /// `bytes`, packed.
     pub fn pack(&mut self, bytes: &[u8]) -> &[u8] {
+        match pack_two(bytes) {
+            Some((packed, len)) => {
+                self.make_room(packed.len());
+                self.out[..packed.len()].copy_from_slice(&packed);
+                &self.out[..len]
+            }
+            None => self.pack_many(bytes),
+        }
+    }
+
+    #[inline(never)] // what it keeps in registers would be saved for two words too
+    fn pack_many(&mut self, bytes: &[u8]) -> &[u8] {
         let words = bytes.len().div_ceil(8);
         // At most a word begins a run of its own, with two bytes in front.
         self.make_room(words * (WORD_BYTES_MAX + 1));
@@ -141,50 +153,101 @@ impl Packer {
         let (words, rest) = bytes.as_chunks::<8>();
         words.iter().for_each(|word| packing.word(*word));
         if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            packing.word(last);
+            packing.word(few(rest).to_le_bytes());
         }
         let len = packing.at;
         &self.out[..len]
     }
 
-    /// What `packed` stands for. Memory is taken as it is filled.
+    /// What `packed` stands for. Memory is taken as it is filled, for some hundred bytes at a time.
     pub fn unpack(&mut self, mut packed: &[u8]) -> Result<&[u8], BrokenStream> {
         let mut at = 0;
-        while let Some((&tag, rest)) = packed.split_first() {
-            if tag == RUN {
-                let (&more, rest) = rest.split_first().ok_or(BrokenStream)?;
-                let size = (usize::from(more) + 1) * 8;
-                let (words, rest) = rest.split_at_checked(size).ok_or(BrokenStream)?;
-                self.make_room(at + size);
-                self.out[at..at + size].copy_from_slice(words);
-                (at, packed) = (at + size, rest);
-                continue;
-            }
-            let moves = &MOVES[usize::from(tag)];
-            let (word, rest) = front(rest, moves.count.into())?;
-            self.make_room(at + 8);
-            self.out[at..at + 8].copy_from_slice(&moves.apart(word).to_le_bytes());
-            (at, packed) = (at + 8, rest);
+        while !packed.is_empty() {
+            // No byte stands for more than a word, and a run may begin in the last one.
+            let behind = packed.len().saturating_sub(PART);
+            self.make_room(at + (packed.len() - behind + RUN_MAX) * 8);
+            (at, packed) = unpack_part(&mut self.out, at, packed, behind)?;
         }
         Ok(&self.out[..at])
     }
 }
 
-/// The word whose first bytes, `count` of them, are the front of `bytes`; and the bytes behind these.
+/// Packed bytes for which room is made at once.
+const PART: usize = 512;
+
+/// Unpacks to `out` from `at` on until no more than `behind` bytes are left: where it ends, and those.
 #[inline]
-fn front(bytes: &[u8], count: usize) -> Result<(u64, &[u8]), BrokenStream> {
-    let rest = bytes.get(count..).ok_or(BrokenStream)?;
-    let word = match bytes.first_chunk() {
-        Some(word) => *word,
-        None => {
-            let mut word = [0; 8];
-            word[..bytes.len()].copy_from_slice(bytes);
-            word
+fn unpack_part<'a>(
+    out: &mut [u8],
+    mut at: usize,
+    mut packed: &'a [u8],
+    behind: usize,
+) -> Result<(usize, &'a [u8]), BrokenStream> {
+    while packed.len() > behind {
+        let Some((&tag, rest)) = packed.split_first() else {
+            break;
+        };
+        if tag == RUN {
+            let (&more, rest) = rest.split_first().ok_or(BrokenStream)?;
+            let size = (usize::from(more) + 1) * 8;
+            let (words, rest) = rest.split_at_checked(size).ok_or(BrokenStream)?;
+            out[at..at + size].copy_from_slice(words);
+            (at, packed) = (at + size, rest);
+            continue;
         }
+        let moves = &MOVES[usize::from(tag)];
+        let word = match rest.first_chunk() {
+            Some(word) => u64::from_le_bytes(*word),
+            None => few(rest),
+        };
+        packed = rest.get(moves.count.into()..).ok_or(BrokenStream)?;
+        out[at..at + 8].copy_from_slice(&moves.apart(word).to_le_bytes());
+        at += 8;
+    }
+    Ok((at, packed))
+}
+
+/// Of two words, or of one and a part, what they become unless one of them begins a run, and how long it is.
+/// It is put together in a register and so written at once: a processor that is asked for bytes which it
+/// has written piece by piece a moment ago, as for the hash of a string, waits for the pieces.
+#[inline]
+fn pack_two(bytes: &[u8]) -> Option<([u8; 16], usize)> {
+    let (first, last) = bytes.split_first_chunk::<8>()?;
+    let last = match last.first_chunk() {
+        Some(word) if last.len() == 8 => u64::from_le_bytes(*word),
+        None if !last.is_empty() => few(last),
+        _ => return None,
     };
-    Ok((u64::from_le_bytes(word), rest))
+    let (first, first_len) = packed_word(u64::from_le_bytes(*first))?;
+    let (last, last_len) = packed_word(last)?;
+    let packed = u128::from(first) | u128::from(last) << (8 * first_len);
+    Some((packed.to_le_bytes(), first_len + last_len))
+}
+
+/// The bytes that a word becomes, the first one lowest, and how many; `None` for one that begins a run,
+/// the only one of more than eight.
+#[inline]
+fn packed_word(word: u64) -> Option<(u64, usize)> {
+    let tag = tag_of(word);
+    let moves = &MOVES[usize::from(tag)];
+    let packed = moves.together(word) << 8 | u64::from(tag);
+    (tag != RUN).then_some((packed, 1 + usize::from(moves.count)))
+}
+
+/// The word that less than eight bytes begin, and zeros end. Without a loop, and without the call that copies
+/// a number of bytes: small messages consist of such words.
+#[inline]
+fn few(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+        return first | last << (8 * (bytes.len() - 4));
+    }
+    match *bytes {
+        [a, b, c] => u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0]),
+        [a, b] => u64::from_le_bytes([a, b, 0, 0, 0, 0, 0, 0]),
+        [a] => a.into(),
+        _ => 0,
+    }
 }
 
 struct Packing<'a> {
@@ -278,6 +341,33 @@ mod tests {
         assert_eq!(packed[..2], [0xff, 0xff]);
         assert_eq!(packed[2050..2052], [0xff, 0]);
         assert_eq!(unpacked(&packed).unwrap(), [b'x'; 2056]);
+    }
+
+    #[test]
+    fn any_number_of_words_and_bytes_comes_back() {
+        for len in 0..3000 {
+            let bytes: Vec<u8> = (0..len).map(|at| (at % 11 * (at % 7)) as u8).collect();
+            let mut wanted = bytes.clone();
+            wanted.resize(usize::next_multiple_of(len, 8), 0);
+            assert_eq!(unpacked(&packed(&bytes)).unwrap(), wanted);
+            let (zeros, noise) = (vec![0; len], vec![0xa5; len]);
+            assert_eq!(unpacked(&zeros).unwrap(), vec![0; len * 8]);
+            assert_eq!(unpacked(&packed(&noise)).unwrap()[..len], noise);
+        }
+    }
+
+    #[test]
+    fn two_words_are_packed_as_many_are() {
+        for tags in 0..=u16::MAX {
+            let mut bytes = [0; 16];
+            for (place, byte) in bytes.iter_mut().enumerate() {
+                *byte = (tags >> place & 1) as u8 * (place as u8 + 1);
+            }
+            for len in [9, 12, 15, 16] {
+                let bytes = &bytes[..len];
+                assert_eq!(packed(bytes), Packer::new().pack_many(bytes));
+            }
+        }
     }
 
     #[test]

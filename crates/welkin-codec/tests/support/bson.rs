@@ -1,6 +1,6 @@
 //! What holds for any bytes that are read as a document; shared with the fuzz target.
 
-use welkin_codec::bson::{Document, READ_DEPTH_MAX, Special, Value, Writer};
+use welkin_codec::bson::{Document, Place, READ_DEPTH_MAX, Special, Value, Writer};
 use welkin_codec::mongo::{self, Reply};
 
 /// Reads `bytes` in every way, and writes what was read. What comes out of writing is read as the same.
@@ -41,6 +41,7 @@ fn rewrite(
     }
     let ahead = document.elements_ahead();
     assert!(ahead * 2 <= document.bytes_ahead(), "each takes two bytes");
+    check_items(document);
     let start = match place {
         None => Writer::new(out).begin(),
         Some((name, false)) => Writer::new(out).begin_document(name),
@@ -64,6 +65,31 @@ fn rewrite(
     }
     assert_eq!(count, ahead, "all of them were counted");
     Writer::new(out).end(start).is_ok()
+}
+
+/// An array is read as a document is: only its names become numbers.
+fn check_items(mut document: Document<'_>) {
+    let ahead = document.items_ahead();
+    assert!(ahead * 2 <= document.bytes_ahead(), "each takes two bytes");
+    let (mut items, mut place) = (document, Place::default());
+    loop {
+        match (document.next(), items.next_item(&mut place)) {
+            (Ok(Some(element)), Ok(Some((number, _)))) => {
+                let digits = element.name.iter().take_while(|b| b.is_ascii_digit());
+                let wanted = digits.fold(0, |number: i64, digit| {
+                    number.wrapping_mul(10).wrapping_add((digit - b'0').into())
+                });
+                assert_eq!(number, wanted);
+                assert_eq!(document.bytes_ahead(), items.bytes_ahead());
+            }
+            (Ok(None), Ok(None)) => break,
+            (Err(wrong), Err(same)) => {
+                assert_eq!(wrong, same);
+                break;
+            }
+            _ => panic!("they do not agree"),
+        }
+    }
 }
 
 fn rewrite_value(name: &[u8], value: Value<'_>, out: &mut Vec<u8>, depth: u32) -> bool {

@@ -19,6 +19,7 @@ use std::ffi::{CStr, c_int};
 
 use mlua_sys as ffi;
 use welkin_codec::bson::{BsonError, DOCUMENT_BYTES_MIN, Document};
+use welkin_lua_vm::Value;
 
 use super::socketdriver::{END, entry};
 use super::{pointer, skynet::Entry};
@@ -181,15 +182,21 @@ fn own_document<'a>(state: State, arg: c_int) -> Result<&'a [u8], LuaError> {
 /// a pointer that is followed as far as its own length says, unless it cannot be right. They live as long
 /// as the value, or what it points into, stays: the caller's to see to.
 pub fn document_bytes<'a>(state: State, index: c_int) -> Result<&'a [u8], BsonError> {
-    let address = state.to_userdata(index).cast::<u8>();
+    described_bytes(state, &state.argument(index))
+}
+
+/// The same of a userdata that is described.
+#[inline]
+fn described_bytes<'a>(state: State, given: &Value) -> Result<&'a [u8], BsonError> {
+    let address = given.bits as *const u8;
     let block = |have: usize, need: usize| BsonError::Block {
         have: have as i64,
         need: need as i64,
     };
-    let room = match state.type_of(index) {
-        ffi::LUA_TLIGHTUSERDATA if address.is_null() => 0,
-        ffi::LUA_TLIGHTUSERDATA => usize::MAX,
-        _ => state.raw_len(index),
+    let room = match given.lua_type {
+        ffi::LUA_TUSERDATA => given.len,
+        ffi::LUA_TLIGHTUSERDATA if !address.is_null() => usize::MAX,
+        _ => 0,
     };
     let is_light = room == usize::MAX;
     if room < DOCUMENT_BYTES_MIN

@@ -19,7 +19,6 @@ use std::ffi::{CStr, c_int, c_void};
 
 use mlua_sys as ffi;
 use welkin_codec::sproto::{BrokenStream, Packer, Protocol, Schema};
-use welkin_lua_vm::Kind;
 
 use super::pointer;
 use super::skynet::Entry;
@@ -251,11 +250,13 @@ fn with_packer(
     let packer = PACKER.with(UnsafeCell::get);
     // SAFETY: only this thread reaches it, and `work` runs no Lua code. Lua copies the bytes before it
     // may run a finalizer, which may use the packer again.
-    match work(unsafe { &mut *packer }) {
-        Ok(bytes) => state.push_bytes(bytes),
-        Err(error) => return Err(LuaError::new(error.to_string())),
+    unsafe {
+        match work(&mut *packer) {
+            Ok(bytes) => state.push_bytes(bytes),
+            Err(error) => return Err(LuaError::new(error.to_string())),
+        }
+        trim(packer);
     }
-    trim_packer();
     Ok(1)
 }
 
@@ -265,17 +266,20 @@ fn unpack_into(packed: &[u8], out: *mut Vec<u8>) -> Result<(), LuaError> {
     // SAFETY: as in `with_packer`, and no Lua code runs at all.
     let result = unsafe {
         let unpacked = (*packer).unpack(packed);
-        unpacked.map(|bytes| (*out).extend_from_slice(bytes))
+        let result = unpacked.map(|bytes| (*out).extend_from_slice(bytes));
+        trim(packer);
+        result
     };
-    trim_packer();
     result.map_err(|error| LuaError::new(error.to_string()))
 }
 
 /// Frees memory that a large message has left.
+///
+/// # Safety
+/// It is this thread's, and nothing borrows it.
 #[inline]
-fn trim_packer() {
-    let packer = PACKER.with(UnsafeCell::get);
-    // SAFETY: only this thread reaches it, and nothing borrows it.
+unsafe fn trim(packer: *mut Packer) {
+    // SAFETY: by the promise.
     unsafe {
         if (*packer).capacity() > KEPT_BYTES_MAX {
             *packer = Packer::new();
@@ -351,14 +355,18 @@ fn slot_argument(state: State, arg: c_int) -> Result<usize, LuaError> {
 }
 
 /// A string, or a userdata and its size behind it. They stay while the arguments are on the stack.
-#[inline]
+#[inline(always)] // of a short message the call is a good part
 fn bytes_argument<'a>(state: State, arg: c_int) -> Result<&'a [u8], LuaError> {
-    let given = state.argument(arg);
-    if given.kind == Kind::Text {
-        // SAFETY: described just now, and held by the argument.
-        return Ok(unsafe { std::slice::from_raw_parts(given.bits as *const u8, given.len) });
+    match state.argument_text(arg) {
+        Some(text) => Ok(text),
+        None => pointed_argument(state, arg),
     }
-    let kind = given.lua_type;
+}
+
+/// What is no string.
+#[cold]
+fn pointed_argument<'a>(state: State, arg: c_int) -> Result<&'a [u8], LuaError> {
+    let kind = state.type_of(arg);
     if kind != ffi::LUA_TLIGHTUSERDATA && kind != ffi::LUA_TUSERDATA {
         return Err(LuaError::Argument(arg, c"Need a string or userdata"));
     }

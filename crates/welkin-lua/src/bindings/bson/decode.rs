@@ -7,10 +7,10 @@ use std::convert::Infallible;
 use std::ffi::c_int;
 
 use mlua_sys as ffi;
-use welkin_codec::bson::{BsonError, Document, READ_DEPTH_MAX, Value, kind};
+use welkin_codec::bson::{BsonError, Document, Place, READ_DEPTH_MAX, Value, kind};
 use welkin_lua_vm::Value as LuaValue;
 
-use super::document_bytes;
+use super::described_bytes;
 use crate::border::LuaError;
 use crate::lua_fn;
 use crate::state::State;
@@ -19,10 +19,11 @@ lua_fn! {
     /// `decode(document) -> table`; nothing for what is no userdata.
     fn decode(call: &mut Call) -> LuaResult {
         let state = call.state;
-        if !matches!(state.type_of(1), ffi::LUA_TLIGHTUSERDATA | ffi::LUA_TUSERDATA) {
+        let given = state.argument(1);
+        if !matches!(given.lua_type, ffi::LUA_TLIGHTUSERDATA | ffi::LUA_TUSERDATA) {
             return Ok(0);
         }
-        let read = document_bytes(state, 1).and_then(|bytes| push_table(state, bytes));
+        let read = described_bytes(state, &given).and_then(|bytes| push_table(state, bytes));
         match read {
             Ok(()) => Ok(1),
             Err(error) => Err(LuaError::new(error.to_string())),
@@ -33,10 +34,11 @@ lua_fn! {
 /// Pushes the document at the start of `bytes` as a table. After an error the stack holds what there was
 /// and a part of it.
 pub fn push_table(state: State, bytes: &[u8]) -> Result<(), BsonError> {
-    document(state, Document::new(bytes)?, 0)
+    document(state, Document::new(bytes)?, 0, state.top() + 1)
 }
 
 /// What makes room on the stack for a table's own values and one level more.
+#[inline]
 fn check_level(state: State, depth: u32) -> Result<(), BsonError> {
     // The outermost has the room that every C function has, and needs no more.
     match depth == 0 || depth <= READ_DEPTH_MAX && state.check_stack(ffi::LUA_MINSTACK) {
@@ -45,49 +47,47 @@ fn check_level(state: State, depth: u32) -> Result<(), BsonError> {
     }
 }
 
-fn document(state: State, mut document: Document<'_>, depth: u32) -> Result<(), BsonError> {
+/// Pushes the document as a table, to index `table`.
+fn document(
+    state: State,
+    mut document: Document<'_>,
+    depth: u32,
+    table: c_int,
+) -> Result<(), BsonError> {
     check_level(state, depth)?;
     // A table that grows field by field is rehashed at each power of two; looking ahead is cheaper.
-    state.create_table(0, room(&document));
-    let table = state.top();
+    state.create_table(0, room(document.elements_ahead()));
     while let Some(element) = document.next()? {
         let put = |value: &LuaValue| state.store(table, element.name, value);
-        store(state, element.value, depth, put)?;
+        store(state, element.value, (depth, table), put)?;
     }
     Ok(())
 }
 
-fn array(state: State, mut items: Document<'_>, depth: u32) -> Result<(), BsonError> {
+/// The same for an array.
+fn array(state: State, mut items: Document<'_>, depth: u32, table: c_int) -> Result<(), BsonError> {
     check_level(state, depth)?;
-    state.create_table(room(&items), 0);
-    let table = state.top();
-    while let Some(element) = items.next()? {
-        let index = index(element.name).wrapping_add(1);
-        let put = |value: &LuaValue| state.store_item(table, index, value);
-        store(state, element.value, depth, put)?;
+    state.create_table(room(items.items_ahead()), 0);
+    let mut place = Place::default();
+    while let Some((number, value)) = items.next_item(&mut place)? {
+        let put = |value: &LuaValue| state.store_item(table, number.wrapping_add(1), value);
+        store(state, value, (depth, table), put)?;
     }
     Ok(())
 }
 
-fn room(document: &Document<'_>) -> c_int {
-    c_int::try_from(document.elements_ahead()).unwrap_or(c_int::MAX)
+fn room(count: usize) -> c_int {
+    c_int::try_from(count).unwrap_or(c_int::MAX)
 }
 
-/// The number that an array's key begins with; servers write nothing else.
-fn index(name: &[u8]) -> i64 {
-    let digits = name.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |number: i64, digit| {
-        number.wrapping_mul(10).wrapping_add((digit - b'0').into())
-    })
-}
-
-/// Hands the value to `put`: numbers, texts and what is like them as they are, others on the stack.
+/// Hands the value to `put`: numbers, texts and what is like them as they are, others on the stack, on top of
+/// the table that is so deep.
 // Always inlined behind the reader, and `put` in each arm, so that no value is moved about in memory.
 #[inline(always)]
 fn store(
     state: State,
     value: Value<'_>,
-    depth: u32,
+    (depth, table): (u32, c_int),
     put: impl Fn(&LuaValue),
 ) -> Result<(), BsonError> {
     match value {
@@ -97,11 +97,11 @@ fn store(
         Value::Boolean(value) => put(&LuaValue::boolean(value)),
         Value::Int64(value) => put(&LuaValue::integer(value)),
         Value::Document(inner) => {
-            document(state, inner, depth + 1)?;
+            document(state, inner, depth + 1, table + 1)?;
             put(&LuaValue::OTHER);
         }
         Value::Array(inner) => {
-            array(state, inner, depth + 1)?;
+            array(state, inner, depth + 1, table + 1)?;
             put(&LuaValue::OTHER);
         }
         other => {

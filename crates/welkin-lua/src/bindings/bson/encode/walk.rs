@@ -145,7 +145,6 @@ impl Walk {
         if !state.check_stack(ffi::LUA_MINSTACK) {
             return Err(refuse("stack overflow"));
         }
-        let top = state.top();
         let start;
         if state.get_metatable(index) != 0 {
             if self.push_metamethod(upvalue::LEN)? {
@@ -161,17 +160,14 @@ impl Walk {
             }
             state.fill(index);
         }
-        let (mut key, mut value) = (Value::NIL, Value::NIL);
-        let is_empty = state.entry(index, 0, &mut key, &mut value) == 0;
-        state.set_top(top);
-        if is_empty {
-            start = self.writer().begin_document(name);
-        } else if let Some(len) = array_len(state, index, &key) {
+        let mut entry = Entry::first(state, index);
+        if let Some(len) = entry.items(state, index) {
+            entry.drop_value(state);
             start = self.writer().begin_array(name);
             self.items(index, len, depth)?;
         } else {
             start = self.writer().begin_document(name);
-            self.fields(index, depth)?;
+            self.fields_from(&mut entry, index, depth)?;
         }
         Ok(self.writer().end(start)?)
     }
@@ -190,21 +186,25 @@ impl Walk {
 
     /// All entries of the table.
     fn fields(&mut self, index: c_int, depth: u32) -> Result<(), Stop> {
+        self.fields_from(&mut Entry::first(self.state, index), index, depth)
+    }
+
+    /// This entry of the table and those behind it.
+    #[inline]
+    fn fields_from(&mut self, entry: &mut Entry, index: c_int, depth: u32) -> Result<(), Stop> {
         let state = self.state;
-        let slot = state.top() + 1;
-        let (mut key, mut value, mut place) = (Value::NIL, Value::NIL, 0);
-        loop {
-            place = state.entry(index, place, &mut key, &mut value);
-            if place == 0 {
-                return Ok(());
+        // The first value may be there already.
+        let slot = state.top() + c_int::from(entry.place == 0 || entry.value.kind != Kind::Other);
+        while entry.place != 0 {
+            if entry.key.kind != Kind::Text {
+                return Err(refuse_key(state, entry.key.lua_type));
             }
-            if key.kind != Kind::Text {
-                return Err(refuse_key(state, key.lua_type));
-            }
-            let name = text_of(&key);
+            let name = text_of(&entry.key);
             Writer::<Bytes>::check_name(name)?;
-            self.described(name, &value, slot, depth)?;
+            self.described(name, &entry.value, slot, depth)?;
+            entry.go_on(state, index);
         }
+        Ok(())
     }
 
     /// A value that is not on the stack, unless it is of kind `Other`: then it lies at `slot`, on top, and
@@ -355,13 +355,47 @@ fn text_of<'a>(value: &Value) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(value.bits as *const u8, value.len) }
 }
 
-/// The number of items if the table at `index` is an array, as its first key says.
-fn array_len(state: State, index: c_int, key: &Value) -> Option<usize> {
-    if key.kind != Kind::Integer {
-        return None;
+/// An entry of a table. A value of kind `Other` is on top of the stack.
+struct Entry {
+    key: Value,
+    value: Value,
+    /// Where to go on; 0: there is no entry.
+    place: u32,
+}
+
+impl Entry {
+    #[inline]
+    fn first(state: State, index: c_int) -> Self {
+        let mut entry = Self {
+            key: Value::NIL,
+            value: Value::NIL,
+            place: 0,
+        };
+        entry.go_on(state, index);
+        entry
     }
-    let first = key.bits.cast_signed();
-    let len = state.raw_len(index);
-    let is_item = usize::try_from(first).is_ok_and(|first| (1..=len).contains(&first));
-    (is_item || first == 1).then_some(len)
+
+    /// Becomes the next one.
+    #[inline]
+    fn go_on(&mut self, state: State, index: c_int) {
+        self.place = state.entry(index, self.place, &mut self.key, &mut self.value);
+    }
+
+    /// Pops what is on the stack.
+    fn drop_value(&self, state: State) {
+        if self.value.kind == Kind::Other {
+            state.pop(1);
+        }
+    }
+
+    /// The number of items if the table at `index` is an array, as this entry, its first one, says.
+    fn items(&self, state: State, index: c_int) -> Option<usize> {
+        if self.place == 0 || self.key.kind != Kind::Integer {
+            return None;
+        }
+        let first = self.key.bits.cast_signed();
+        let len = state.raw_len(index);
+        let is_item = usize::try_from(first).is_ok_and(|first| (1..=len).contains(&first));
+        (is_item || first == 1).then_some(len)
+    }
 }
