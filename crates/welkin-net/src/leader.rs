@@ -13,6 +13,7 @@ use mio::event::Event as Readiness;
 use mio::{Events, Poll, Token};
 use welkin_runtime::{Address, Driver, Node};
 
+use crate::eager::Eager;
 use crate::net::{Net, WAKE};
 use crate::socket::Body;
 
@@ -37,6 +38,7 @@ const STARVED_REST: Duration = Duration::from_millis(20);
 pub(crate) struct Leader {
     poll: Poll,
     events: Events,
+    eager: Eager,
     tools: Tools,
     /// To visit in the next round. Here and in the next two lists a socket is at most once
     /// (`State::listed`).
@@ -110,6 +112,7 @@ impl Leader {
         Leader {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
+            eager: Eager::new(),
             tools: Tools {
                 scratch: vec![0; BUDGET].into_boxed_slice(),
                 reserve: open_reserve(),
@@ -123,7 +126,7 @@ impl Leader {
     fn round(&mut self, net: &Net, node: &Node, timeout: Option<Duration>) {
         let timeout = self.timeout(timeout);
         // An error is an interruption by a signal; then there are no events.
-        let _ = self.poll.poll(&mut self.events, timeout);
+        let _ = self.eager.poll(&mut self.poll, &mut self.events, timeout);
         net.clear_woken();
         let kicked = std::mem::take(&mut *net.kicked.lock());
         let mut listed = std::mem::take(&mut self.again);

@@ -22,6 +22,7 @@ mod bound;
 pub mod client;
 mod close;
 mod connect;
+mod eager;
 mod error;
 pub mod event;
 mod info;

@@ -75,7 +75,7 @@ pub fn command(only: &[String]) -> Result<(), String> {
     let welkin = Kind::Welkin(tree::release_node());
     let skynet = std::env::var_os("SKYNET").map(|folder| Kind::Skynet(PathBuf::from(folder)));
     println!(
-        "{:<34} {:>10} {:<8} {:>10} {:>10}",
+        "{:<40} {:>10} {:<8} {:>10} {:>10}",
         "bench", "welkin", "", "limit", "skynet"
     );
     let mut beyond = Vec::new();
