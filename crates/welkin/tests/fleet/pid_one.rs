@@ -65,6 +65,19 @@ fn first_and_agent(fleet: &Fleet) -> (Process, Process) {
     (first, agent.expect("it has started an agent"))
 }
 
+/// A fleet whose agent is below process 1, with a node; `None` where there can be none.
+fn fleet_below_first() -> Option<Fleet> {
+    if !may_be_first() {
+        return None;
+    }
+    let fleet = Fleet::new();
+    fleet.start_master();
+    start_first(&fleet);
+    fleet.apply(&["a"], "");
+    fleet.start_game();
+    Some(fleet)
+}
+
 /// Those that have ended, have `parent` and are not waited for.
 fn zombies(parent: u32) -> usize {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
@@ -76,14 +89,9 @@ fn zombies(parent: u32) -> usize {
 
 #[test]
 fn an_agent_as_process_1_waits_for_those_whom_nobody_waits_for() {
-    if !may_be_first() {
+    let Some(fleet) = fleet_below_first() else {
         return;
-    }
-    let fleet = Fleet::new();
-    fleet.start_master();
-    start_first(&fleet);
-    fleet.apply(&["a"], "");
-    fleet.start_game();
+    };
     let (first, agent) = first_and_agent(&fleet);
     // Keepers are nobody's children: whoever started them has ended. Each ends with its node.
     for begun in 2..5 {
@@ -110,14 +118,9 @@ fn an_agent_as_process_1_waits_for_those_whom_nobody_waits_for() {
 
 #[test]
 fn an_agent_below_process_1_that_is_killed_is_started_again_and_finds_its_nodes() {
-    if !may_be_first() {
+    let Some(fleet) = fleet_below_first() else {
         return;
-    }
-    let fleet = Fleet::new();
-    fleet.start_master();
-    start_first(&fleet);
-    fleet.apply(&["a"], "");
-    fleet.start_game();
+    };
     let (node, pid) = (fleet.game_processes()[0].id, fleet.pid("a"));
     let (first, agent) = first_and_agent(&fleet);
     agent.kill();
@@ -133,14 +136,9 @@ fn an_agent_below_process_1_that_is_killed_is_started_again_and_finds_its_nodes(
 
 #[test]
 fn the_end_of_process_1_is_the_end_of_all_and_the_next_one_begins_anew() {
-    if !may_be_first() {
+    let Some(fleet) = fleet_below_first() else {
         return;
-    }
-    let fleet = Fleet::new();
-    fleet.start_master();
-    start_first(&fleet);
-    fleet.apply(&["a"], "");
-    fleet.start_game();
+    };
     let master = fleet.master_process().id;
     for (begun, signal) in [(2, Signal::TERM), (3, Signal::KILL)] {
         let node = fleet.game_processes()[0].id;
