@@ -108,15 +108,7 @@ impl VmPtr {
         };
         // One that the debugger had stopped has no function that would do it.
         self.free_token(index);
-        let wait = self.waits.sessions.get(&session).map(|w| w.wait);
-        if let Some(Wait::Sleep) = wait {
-            // Its timer still comes and must find that nobody waits.
-            if let Some(waiter) = self.waits.sessions.get_mut(&session) {
-                waiter.wait = Wait::Broken;
-            }
-        } else {
-            self.waits.sessions.remove(&session);
-        }
+        self.give_up_wait(session);
         self.waits.woken = Woken::Break;
         self.resume_coroutine(index, 0, from)
     }

@@ -208,7 +208,7 @@ unsafe fn compare(first: VmPtr, second: VmPtr, generation: u64) -> Option<Image>
     })
 }
 
-/// Bytes for the region of a clone: the allocator's next size, of which there are four in each doubling.
+/// Bytes for the region of a clone: four sizes in each doubling, so that programs of like size share slabs.
 fn room_for(len: usize) -> usize {
     let wanted = len + SLACK;
     wanted.next_multiple_of(wanted.next_power_of_two() / 8)

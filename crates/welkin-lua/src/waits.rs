@@ -205,8 +205,13 @@ impl VmPtr {
         self.free_token(index);
         self.co(index).doing = Doing::Running;
         self.suspending = false;
-        let waiter = self.waits.sessions.get_mut(&session);
-        match waiter {
+        self.give_up_wait(session);
+    }
+
+    /// Nobody waits for `session` any more. What still comes for it, an answer or a timer's end, must find
+    /// that; for a wakeup nothing comes.
+    pub fn give_up_wait(mut self, session: i32) {
+        match self.waits.sessions.get_mut(&session) {
             Some(waiter) if waiter.wait != Wait::Wakeup => waiter.wait = Wait::Broken,
             _ => {
                 self.waits.sessions.remove(&session);

@@ -2,7 +2,9 @@
 //! that a program learns where it asks why there is no database.
 
 use welkin_codec::seri::Writer;
-use welkin_runtime::{Context, Flow, Message, Payload, Service, built_without, kind};
+use welkin_runtime::{Context, Flow, Message, Service, built_without, kind};
+
+use super::{Asker, post};
 
 pub(super) struct Sqlite;
 
@@ -14,15 +16,12 @@ impl Sqlite {
 
 impl Service for Sqlite {
     fn handle(&mut self, cx: &Context<'_>, message: Message) -> Flow {
-        if message.kind == kind::LUA && message.session != 0 {
-            let answer = Message {
-                source: cx.slot.address(),
+        if message.kind == kind::LUA {
+            let asker = Asker {
+                source: message.source,
                 session: message.session,
-                kind: kind::RESPONSE,
-                payload: Payload::copy_from(&refusal()),
             };
-            // Who asked may have ended meanwhile.
-            drop(cx.node.post(message.source, answer));
+            post(cx.node, cx.slot.address(), asker, refusal());
         }
         Flow::Done
     }

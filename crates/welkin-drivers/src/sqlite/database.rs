@@ -15,8 +15,8 @@ use rusqlite::{Batch, Connection, Error, InterruptHandle, Statement};
 use welkin_codec::seri::Writer;
 use welkin_runtime::{Address, Context, Node};
 
-use super::service::{Asker, post};
 use super::value::{failure_of, write_outcome, write_rows};
+use super::{Asker, post};
 
 /// Requests that wait for one database.
 const JOBS_MAX: usize = 10_000;

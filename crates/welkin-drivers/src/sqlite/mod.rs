@@ -13,7 +13,9 @@ mod service;
 #[cfg(feature = "sqlite")]
 mod value;
 
-use welkin_runtime::{Context, LaunchError, Module, NewService};
+use welkin_runtime::{
+    Address, Context, LaunchError, Message, Module, NewService, Node, Payload, kind,
+};
 
 use service::Sqlite;
 
@@ -38,4 +40,26 @@ impl Module for SqliteModule {
     fn background(&self) -> bool {
         true
     }
+}
+
+/// Who waits for an answer.
+#[derive(Copy, Clone, Debug)]
+struct Asker {
+    source: Address,
+    session: i32,
+}
+
+/// To whom waits; nobody does for session 0.
+fn post(node: &Node, from: Address, asker: Asker, bytes: Vec<u8>) {
+    if asker.session == 0 {
+        return;
+    }
+    let message = Message {
+        source: from,
+        session: asker.session,
+        kind: kind::RESPONSE,
+        payload: Payload::copy_from(&bytes),
+    };
+    // Who asked may have ended meanwhile.
+    drop(node.post(asker.source, message));
 }

@@ -9,21 +9,14 @@
 
 use std::collections::HashMap;
 
-use welkin_runtime::{Address, Context, Flow, Message, Payload, Service, kind};
+use welkin_runtime::{Address, Context, Flow, Message, Service, kind};
 
 use super::database::{self, Database, Job, Refused};
 use super::request::{self, Request};
-use super::value;
+use super::{Asker, post, value};
 
 /// Databases that are open at a time, over the whole node: each has a thread.
 const DATABASES_MAX: usize = 256;
-
-/// Who waits for an answer.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Asker {
-    pub source: Address,
-    pub session: i32,
-}
 
 pub(super) struct Sqlite {
     /// At most [`DATABASES_MAX`].
@@ -109,19 +102,4 @@ fn answer(cx: &Context<'_>, asker: Asker, bytes: Vec<u8>) {
 
 fn refuse(cx: &Context<'_>, asker: Asker, text: &str) {
     answer(cx, asker, value::failure(1, "HY000", text));
-}
-
-/// To whom waits; nobody does for session 0.
-pub(super) fn post(node: &welkin_runtime::Node, from: Address, asker: Asker, bytes: Vec<u8>) {
-    if asker.session == 0 {
-        return;
-    }
-    let message = Message {
-        source: from,
-        session: asker.session,
-        kind: kind::RESPONSE,
-        payload: Payload::copy_from(&bytes),
-    };
-    // Who asked may have ended meanwhile.
-    drop(node.post(asker.source, message));
 }

@@ -109,13 +109,11 @@ impl Slabs {
         let (&base, slab) = self.all.range_mut(..=block.addr()).next_back()?;
         slab.give(block.addr() - base);
         let size = slab.size;
-        if slab.used != 0 {
-            self.open.entry(size).or_default().insert(base);
-            return None;
-        }
-        self.empty += 1;
-        if self.empty > EMPTY_MAX {
-            return self.remove(base);
+        if slab.used == 0 {
+            self.empty += 1;
+            if self.empty > EMPTY_MAX {
+                return self.remove(base);
+            }
         }
         self.open.entry(size).or_default().insert(base);
         None

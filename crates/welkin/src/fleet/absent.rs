@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use welkin_runtime::{Context, Flow, Message, Payload, Service, built_without, kind};
+use welkin_runtime::{Context, Flow, Message, Service, built_without, kind};
 
 use super::settings::Settings;
-use super::{Players, packed};
+use super::{Players, answer, packed};
 use crate::control::Control;
 
 pub(super) struct Fleet(Arc<Players>);
@@ -24,15 +24,12 @@ impl Fleet {
 impl Service for Fleet {
     fn handle(&mut self, cx: &Context<'_>, message: Message) -> Flow {
         match message.kind {
-            kind::LUA if message.session != 0 => {
-                let answer = Message {
-                    source: cx.slot.address(),
-                    session: message.session,
-                    kind: kind::RESPONSE,
-                    payload: Payload::copy_from(&packed(&built_without("the fleet", "fleet"))),
-                };
-                // Who asked may have ended meanwhile.
-                drop(cx.node.post(message.source, answer));
+            kind::LUA => {
+                let (asker, text) = (
+                    (message.source, message.session),
+                    built_without("the fleet", "fleet"),
+                );
+                answer(cx.node, cx.slot.address(), asker, &packed(&text));
             }
             kind::RESPONSE => self.0.answered(message.session, Some(&message.payload)),
             kind::ERROR => self.0.answered(message.session, None),

@@ -12,7 +12,9 @@ pub mod settings;
 use std::sync::Arc;
 
 use welkin_codec::seri::Writer;
-use welkin_runtime::{Context, LaunchError, Module, NewService};
+use welkin_runtime::{
+    Address, Context, LaunchError, Message, Module, NewService, Node, Payload, kind,
+};
 
 use crate::control::Control;
 pub use players::Players;
@@ -61,4 +63,19 @@ fn packed(text: &str) -> Vec<u8> {
     // A text of ours is never too long.
     let _ = Writer::new(&mut bytes).string(text.as_bytes());
     bytes
+}
+
+/// To whom waits, who is named with the session; nobody does for session 0.
+fn answer(node: &Node, from: Address, (to, session): (Address, i32), bytes: &[u8]) {
+    if session == 0 {
+        return;
+    }
+    let message = Message {
+        source: from,
+        session,
+        kind: kind::RESPONSE,
+        payload: Payload::copy_from(bytes),
+    };
+    // Who asked may have ended meanwhile.
+    drop(node.post(to, message));
 }

@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use welkin_runtime::{Address, Context, Flow, Message, Node, Payload, Service, kind};
+use welkin_runtime::{Address, Context, Flow, Message, Node, Service, kind};
 
 use super::settings::{Part, Settings};
-use super::{Players, packed};
+use super::{Players, answer, packed};
 use crate::control::Control;
 use note::Commands;
 use process::Process;
@@ -40,20 +40,8 @@ impl Own {
         self.node.log(self.address, text);
     }
 
-    /// To whom waits; nobody does for session 0.
     fn answer(&self, asker: (Address, i32), bytes: &[u8]) {
-        let (source, session) = asker;
-        if session == 0 {
-            return;
-        }
-        let message = Message {
-            source: self.address,
-            session,
-            kind: kind::RESPONSE,
-            payload: Payload::copy_from(bytes),
-        };
-        // Who asked may have ended meanwhile.
-        drop(self.node.post(source, message));
+        answer(&self.node, self.address, asker, bytes);
     }
 }
 
