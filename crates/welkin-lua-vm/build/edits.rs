@@ -33,7 +33,208 @@ const HASH: &str = "the hash of strings is a function of Lua's own file";
 /// A table for every part of a message.
 const TABLES: &str = "a new table gets room for its fields without being resized";
 
+/// Tables that all VMs of the process read are a variant of their own, see `shared.h`.
+const SHARED: &str = "a table that many VMs read must be a table to every function";
+
 const EDITS: &[Edit] = &[
+    Edit {
+        file: "lobject.h",
+        replace: "#define ttistable(o)\t\tchecktag((o), ctb(LUA_VTABLE))\n",
+        by: "\
+#define ttistable(o)\t\tchecktag((o), ctb(LUA_VTABLE))
+
+/* (Welkin) one that all VMs of the process read */
+#define LUA_VSHARED\tmakevariant(LUA_TTABLE, 1)
+
+#define ttisshared(o)\t\tchecktag((o), ctb(LUA_VSHARED))
+",
+        why: SHARED,
+    },
+    Edit {
+        file: "lvm.c",
+        replace: "      lua_assert(!ttistable(t));\n      tm = luaT_gettmbyobj(L, t, TM_INDEX);\n",
+        by: "\
+      lua_assert(!ttistable(t));
+      if (ttisshared(t))
+        return welkin_sharedindex(L, t, key, val);
+      tm = luaT_gettmbyobj(L, t, TM_INDEX);
+",
+        why: SHARED,
+    },
+    Edit {
+        file: "lvm.h",
+        replace: "  (tag = (!ttistable(t) ? LUA_VNOTABLE : f(hvalue(t), k, res)))",
+        by: "\
+  (tag = (l_likely(ttistable(t)) ? f(hvalue(t), k, res) \\
+          : ttisshared(t) ? welkin_##f(L, t, k, res) : LUA_VNOTABLE))",
+        why: SHARED,
+    },
+    Edit {
+        file: "lvm.h",
+        replace: "  if (!ttistable(t)) tag = LUA_VNOTABLE; \\\n  else { luaH_fastgeti(hvalue(t), k, res, tag); }",
+        by: "\
+  if (l_likely(ttistable(t))) { luaH_fastgeti(hvalue(t), k, res, tag); } \\
+  else tag = ttisshared(t) ? welkin_luaH_getint(L, t, k, res) : LUA_VNOTABLE;",
+        why: SHARED,
+    },
+    Edit {
+        file: "lvm.c",
+        replace: "#include \"lvm.h\"\n",
+        by: "#include \"lvm.h\"\n#include \"shared.h\"\n",
+        why: SHARED,
+    },
+    Edit {
+        file: "lvm.c",
+        replace: "    case LUA_VSHRSTR: {\n      setivalue(s2v(ra), tsvalue(rb)->shrlen);\n",
+        by: "\
+    case LUA_VSHARED: {
+      setivalue(s2v(ra), l_castU2S(welkin_sharedvalue(rb)->length));
+      return;
+    }
+    case LUA_VSHRSTR: {
+      setivalue(s2v(ra), tsvalue(rb)->shrlen);
+",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "#include \"lundump.h\"\n#include \"lvm.h\"\n",
+        by: "#include \"lundump.h\"\n#include \"lvm.h\"\n#include \"shared.h\"\n",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "    default: return 0;\n  }\n}\n\n\nLUA_API lua_CFunction lua_tocfunction",
+        by: "\
+    case LUA_VSHARED: return welkin_sharedvalue(o)->length;
+    default: return 0;
+  }
+}
+
+
+LUA_API lua_CFunction lua_tocfunction",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "  api_check(L, ttistable(t), \"table expected\");\n  return hvalue(t);",
+        by: "\
+  api_check(L, ttype(t) == LUA_TTABLE, \"table expected\");
+  return hvalue(t);  /* of a shared one: an empty table */",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "\
+  t = gettable(L, idx);
+  tag = luaH_get(t, s2v(L->top.p - 1), s2v(L->top.p - 1));
+",
+        by: "\
+  t = gettable(L, idx);
+  if (l_unlikely(t->tt == LUA_VSHARED))
+    tag = welkin_sharedget(L, index2value(L, idx), s2v(L->top.p - 1),
+                           L->top.p - 1);
+  else
+    tag = luaH_get(t, s2v(L->top.p - 1), s2v(L->top.p - 1));
+",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "  t = gettable(L, idx);\n  luaH_fastgeti(t, n, s2v(L->top.p), tag);\n",
+        by: "\
+  t = gettable(L, idx);
+  if (l_unlikely(t->tt == LUA_VSHARED)) {
+    TValue key;
+    setivalue(&key, n);
+    tag = welkin_sharedget(L, index2value(L, idx), &key, L->top.p);
+  }
+  else {
+    luaH_fastgeti(t, n, s2v(L->top.p), tag);
+  }
+",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "\
+  setpvalue(&k, cast_voidp(p));
+  return finishrawget(L, luaH_get(t, &k, s2v(L->top.p)));
+",
+        by: "\
+  setpvalue(&k, cast_voidp(p));
+  if (l_unlikely(t->tt == LUA_VSHARED))
+    return finishrawget(L, welkin_sharedget(L, index2value(L, idx), &k,
+                                            L->top.p));
+  return finishrawget(L, luaH_get(t, &k, s2v(L->top.p)));
+",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "  if (mt != NULL) {\n    sethvalue2s(L, L->top.p, mt);\n",
+        by: "\
+  if (mt != NULL) {
+    sethvalue2s(L, L->top.p, mt);
+    if (l_unlikely(testbit(mt->marked, WELKIN_MIRRORBIT)))
+      welkin_mirrored(L, mt, s2v(L->top.p));
+",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "static void aux_rawset (lua_State *L, int idx, TValue *key, int n) {\n  Table *t;\n  lua_lock(L);\n  api_checkpop(L, n);\n  t = gettable(L, idx);\n",
+        by: "\
+static void checkown (lua_State *L, const Table *t) {
+  if (l_unlikely(t->tt == LUA_VSHARED))
+    luaG_runerror(L, \"attempt to change a shared table\");
+}
+
+
+static void aux_rawset (lua_State *L, int idx, TValue *key, int n) {
+  Table *t;
+  lua_lock(L);
+  api_checkpop(L, n);
+  t = gettable(L, idx);
+  checkown(L, t);
+",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "  t = gettable(L, idx);\n  luaH_setint(L, t, n, s2v(L->top.p - 1));\n",
+        by: "  t = gettable(L, idx);\n  checkown(L, t);\n  luaH_setint(L, t, n, s2v(L->top.p - 1));\n",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "    api_check(L, ttistable(s2v(L->top.p - 1)), \"table expected\");\n    mt = hvalue(s2v(L->top.p - 1));\n  }\n",
+        by: "\
+    api_check(L, ttype(s2v(L->top.p - 1)) == LUA_TTABLE, \"table expected\");
+    mt = hvalue(s2v(L->top.p - 1));
+    if (l_unlikely(mt->tt == LUA_VSHARED)) {
+      mt = welkin_mirror(L, s2v(L->top.p - 1));
+      obj = index2value(L, objindex);  /* the stack may have moved */
+    }
+  }
+  if (l_unlikely(ttisshared(obj)))
+    luaG_runerror(L, \"can't setmetatable to shared table\");
+",
+        why: SHARED,
+    },
+    Edit {
+        file: "lapi.c",
+        replace: "  more = luaH_next(L, t, L->top.p - 1);\n  if (more)\n    api_incr_top(L);\n  else  /* no more elements */",
+        by: "\
+  if (l_unlikely(t->tt == LUA_VSHARED))
+    more = welkin_sharednext(L, index2value(L, idx), L->top.p - 1);
+  else
+    more = luaH_next(L, t, L->top.p - 1);
+  if (more)
+    api_incr_top(L);
+  else  /* no more elements */",
+        why: SHARED,
+    },
     Edit {
         file: "lstring.c",
         replace: "\

@@ -43,21 +43,28 @@ static TString *welkin_newshort (lua_State *L, const char *s,
 }
 
 
+/* the short string with this hash, if it is there */
+static inline TString *welkin_known (global_State *g, const char *s,
+                                     size_t l, unsigned h) {
+  TString *ts = g->strt.hash[lmod(h, g->strt.size)];
+  for (; ts != NULL; ts = ts->u.hnext) {
+    if (h == ts->hash && l == cast_uint(ts->shrlen) &&
+        welkin_same(s, getshrstr(ts), l)) {
+      if (isdead(g, ts))
+        changewhite(ts);  /* not collected yet: it lives again */
+      return ts;
+    }
+  }
+  return NULL;
+}
+
+
 /* as luaS_newlstr */
 static inline TString *welkin_intern (lua_State *L, const char *s, size_t l) {
   if (l_likely(l <= LUAI_MAXSHORTLEN)) {
-    global_State *g = G(L);
-    unsigned h = luaS_hash(s, l, g->seed);
-    TString *ts = g->strt.hash[lmod(h, g->strt.size)];
-    for (; ts != NULL; ts = ts->u.hnext) {
-      if (h == ts->hash && l == cast_uint(ts->shrlen) &&
-          welkin_same(s, getshrstr(ts), l)) {
-        if (isdead(g, ts))
-          changewhite(ts);  /* not collected yet: it lives again */
-        return ts;
-      }
-    }
-    return welkin_newshort(L, s, l, h);
+    unsigned h = luaS_hash(s, l, G(L)->seed);
+    TString *ts = welkin_known(G(L), s, l, h);
+    return l_likely(ts != NULL) ? ts : welkin_newshort(L, s, l, h);
   }
   return luaS_newlstr(L, s, l);
 }

@@ -16,7 +16,16 @@ const LUA_FOLDER: &str = "lua-5.5.1";
 /// What a C module needs to include.
 const PUBLIC_HEADERS: [&str; 4] = ["lua.h", "luaconf.h", "lauxlib.h", "lualib.h"];
 /// Files of ours beside the sources.
-const OWN_FILES: [&str; 3] = ["hash.h", "intern.h", "values.c"];
+const OWN_FILES: [&str; 8] = [
+    "hash.h",
+    "intern.h",
+    "replace.c",
+    "share.c",
+    "shared.c",
+    "shared.h",
+    "values.c",
+    "warm.c",
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=build");

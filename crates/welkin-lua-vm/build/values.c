@@ -25,6 +25,7 @@
 #include "lvm.h"
 
 #include "intern.h"
+#include "shared.h"
 
 /* as in src/values.rs */
 enum { NIL, FALSE_, TRUE_, INTEGER, FLOAT, TEXT, OTHER };
@@ -53,6 +54,38 @@ static const lu_byte kinds[] = {
   [LUA_VNUMINT] = INTEGER, [LUA_VNUMFLT] = FLOAT,
   [LUA_VSHRSTR] = TEXT, [LUA_VLNGSTR] = TEXT
 };
+
+
+/* the same of what a shared table holds, which is no value of this VM yet */
+static void describe_shared (lua_State *L, const TValue *o,
+                             welkin_Value *out) {
+  out->type = ttype(o);
+  out->kind = kinds[ttypetag(o)];
+  out->u.i = valraw(o).i;
+  if (out->kind == TEXT)
+    out->u.s = getlstr(tsvalue(o), out->len);
+  else if (out->kind == OTHER) {
+    welkin_own(L, o, L->top.p);
+    api_incr_top(L);
+  }
+}
+
+
+static unsigned shared_entry (lua_State *L, const welkin_Shared *t,
+                              unsigned place, welkin_Value *key,
+                              welkin_Value *value) {
+  TValue k, v;
+  place = welkin_sharedentry(t, place, &k, &v);
+  if (place != 0) {
+    key->type = ttype(&k);
+    key->kind = kinds[ttypetag(&k)];
+    key->u.i = valraw(&k).i;
+    if (key->kind == TEXT)
+      key->u.s = getlstr(tsvalue(&k), key->len);
+    describe_shared(L, &v, value);
+  }
+  return place;
+}
 
 
 /* false: a value that only the stack can hold */
@@ -91,6 +124,8 @@ LUA_API unsigned welkin_entry (lua_State *L, int idx, unsigned place,
                                welkin_Value *key, welkin_Value *value) {
   Table *t = hvalue(at(L, idx));
   unsigned asize = t->asize;
+  if (l_unlikely(t->tt == LUA_VSHARED))
+    return shared_entry(L, (const welkin_Shared *)t, place, key, value);
   for (; place < asize; place++) {
     lu_byte tag = *getArrTag(t, place);
     if (!tagisempty(tag)) {
@@ -123,6 +158,14 @@ LUA_API void welkin_item (lua_State *L, int idx, lua_Integer n,
   Table *t = hvalue(at(L, idx));
   TValue o;
   lu_byte tag;
+  if (l_unlikely(t->tt == LUA_VSHARED)) {
+    TValue key;
+    setivalue(&key, n);
+    if (!welkin_sharedfind((const welkin_Shared *)t, &key, &o))
+      setnilvalue(&o);
+    describe_shared(L, &o, value);
+    return;
+  }
   luaH_fastgeti(t, n, &o, tag);
   if (tagisempty(tag))
     setnilvalue(&o);

@@ -7,13 +7,19 @@
 //!
 //! The edits and their reasons are in `build/edits.rs`; functions of ours that need Lua's own headers in
 //! `build/values.c` and `build/intern.h`; the hash of strings, which takes the place of Lua's, in
-//! `build/hash.h`.
+//! `build/hash.h`; tables that all VMs read in `build/shared.h` and the files it names.
 
+mod shared;
 mod values;
+mod warm;
 
 use std::ffi::c_int;
 
 pub use mlua_sys as ffi;
+pub use shared::{
+    Instead, Version, welkin_isshared, welkin_pushshared, welkin_replace, welkin_share,
+    welkin_sharedsize, welkin_unshare,
+};
 pub use values::{
     Kind, Value, welkin_argument, welkin_entry, welkin_field, welkin_item, welkin_itemplain,
     welkin_itemtext, welkin_itemtop, welkin_name, welkin_newblock, welkin_newtable,
@@ -21,6 +27,7 @@ pub use values::{
     welkin_remembered, welkin_storefield, welkin_storenamed, welkin_storeplain, welkin_storetext,
     welkin_storetop, welkin_text,
 };
+pub use warm::{Stretch, welkin_warm};
 
 unsafe extern "C-unwind" {
     /// How many results the caller of the running C function wants; -1: all. Raises nothing.

@@ -152,7 +152,7 @@ pub unsafe extern "C" fn allocate(
     fresh
 }
 
-#[cfg_attr(plain_malloc, path = "plain.rs")]
+#[cfg_attr(plain_malloc, path = "alloc/plain.rs")]
 pub mod passing;
 pub mod region;
 mod slabs;

@@ -136,6 +136,12 @@ impl VmPtr {
         self.new_coroutine()
     }
 
+    /// The thread that the next message will run on, if one waits for it.
+    pub fn next_thread(mut self) -> Option<State> {
+        let index = *self.cos.idle.last()?;
+        Some(self.co(index).state)
+    }
+
     fn new_coroutine(mut self) -> u32 {
         let main = self.main;
         let index = self.cos.vacant.pop().unwrap_or(self.cos.all.len() as u32);

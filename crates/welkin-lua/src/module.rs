@@ -42,6 +42,10 @@ pub struct Shared {
     pub found: RwLock<HashMap<Vec<u8>, Arc<crate::loader::Found>>>,
     /// Prepared VMs of programs that are started often.
     pub images: Images,
+    /// Tables that all services read.
+    pub tables: crate::sharetable::Tables,
+    /// References to writers that no reader has taken.
+    pub stm: crate::bindings::stm::References,
 }
 
 impl std::fmt::Debug for Shared {
@@ -86,6 +90,8 @@ pub fn register(node: &Arc<Node>, options: Options, net: Arc<Net>) {
         seed: seed(),
         found: RwLock::default(),
         images: Images::default(),
+        tables: crate::sharetable::Tables::default(),
+        stm: crate::bindings::stm::References::default(),
     };
     node.register_module("snlua", Arc::new(LuaModule(Arc::new(shared))));
 }

@@ -4,6 +4,8 @@
 //! little. Everything that a message leaves behind (errors, a memory warning, a wish to end) is said
 //! when it is over, also when it took several turns.
 
+mod warm;
+
 use std::sync::Arc;
 
 use welkin_runtime::{Context, Flow, Message, Service, preempt as runtime_preempt};
@@ -161,6 +163,7 @@ impl LuaService {
             ));
         }
         self.control.note_memory(vm.heap.used);
+        self.note_warm(cx, vm);
         if self.shared.options.slow_ns != 0 {
             crate::slow::check(vm);
         }
@@ -199,12 +202,16 @@ fn report(mut vm: VmPtr) {
 }
 
 impl Service for LuaService {
-    fn handle(&mut self, cx: &Context<'_>, message: Message) -> Flow {
+    fn handle(&mut self, cx: &Context<'_>, mut message: Message) -> Flow {
         let _apart = self.heap();
         runtime_preempt::enter_lua();
         let flow = match self.vm {
             None => self.first_message(cx, &message),
             Some(mut vm) => {
+                if matches!(vm.mode, Mode::Callback { forward: true, .. }) {
+                    // The callback will own it, which nobody can of what others have too.
+                    message.payload = message.payload.into_own();
+                }
                 let incoming = Incoming {
                     kind: message.kind,
                     session: message.session,

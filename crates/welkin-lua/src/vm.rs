@@ -22,6 +22,7 @@ use crate::codecache::CacheHold;
 use crate::control::LuaControl;
 use crate::coroutines::Coroutines;
 use crate::module::Shared;
+use crate::sharetable::Held;
 use crate::state::{Name, State};
 use crate::trace::Tracing;
 use crate::waits::Waits;
@@ -186,6 +187,8 @@ pub struct Vm {
     pub scratch: Vec<u8>,
     /// Compiled files this VM runs.
     pub cache: CacheHold,
+    /// Versions of shared tables that this VM may have values of.
+    pub tables: Vec<Held>,
     /// Trace tags and their switches.
     pub tracing: Tracing,
     /// CPU time measured by `skynet.profile`, by thread.
@@ -375,6 +378,7 @@ pub fn fresh(
         memlimit_used: false,
         scratch: Vec::new(),
         cache: CacheHold::default(),
+        tables: Vec::new(),
         tracing: Tracing::default(),
         profiles: HashMap::new(),
     }

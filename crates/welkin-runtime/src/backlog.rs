@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use crate::warm;
+
 /// Messages of one chunk, and the most the ring takes while there are no chunks.
 const CHUNK: usize = 1024;
 /// Capacity, in messages, that an empty ring may keep.
@@ -31,6 +33,13 @@ impl<M> Backlog<M> {
     pub(crate) fn len(&self) -> usize {
         let last = self.chunks.back().map_or(0, Vec::len);
         self.ring.len() + self.chunks.len().saturating_sub(1) * CHUNK + last
+    }
+
+    /// Has the processor fetch the first message.
+    pub(crate) fn fetch(&self) {
+        if let Some(first) = self.ring.front() {
+            warm::fetch_value(first);
+        }
     }
 
     #[inline]

@@ -8,7 +8,8 @@
 //! - No lock is held while a service's code runs, and no global lock lies on the way of a message.
 //! - Nothing here knows of Lua, sockets or files: these come in as [`Service`], [`Driver`], [`Tap`].
 //! - A node without work costs nothing: no thread ticks while all workers sleep.
-//! - Unsafe code is in `payload` (malloc), `preempt.rs` (signal) and `os.rs` (clocks, threads).
+//! - Unsafe code is in `payload` (malloc), `preempt.rs` (signal), `os.rs` (clocks, threads)
+//!   and `warm.rs` (hints to the processor).
 //!
 //! Start reading at `node.rs`, then `mailbox.rs`, then `sched/mod.rs`.
 
@@ -36,12 +37,13 @@ mod stuck;
 mod sync;
 mod table;
 mod timer;
+mod warm;
 
 pub use env::EnvExists;
 pub use message::{Address, Message, kind};
 pub use node::{Node, NodeBuilder};
 pub use parts::{built_without, built_without_all};
-pub use payload::{Payload, PayloadBuf, is_possible, may_be_block, room};
+pub use payload::{Payload, PayloadBuf, SharedPayload, is_possible, may_be_block, room};
 pub use sched::handover::blocking;
 pub use sched::meter::current_service;
 pub use service::{

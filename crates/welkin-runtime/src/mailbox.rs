@@ -158,6 +158,14 @@ impl<M, S> Mailbox<M, S> {
         true
     }
 
+    /// Has the processor fetch what [`Mailbox::begin`] will touch beside the mailbox itself.
+    pub(crate) fn fetch(&self) {
+        // Who holds the lock has it all in a cache.
+        if let Some(inbox) = self.inbox.try_lock() {
+            inbox.queue.fetch();
+        }
+    }
+
     /// Takes all that waits.
     pub(crate) fn drain(&self) -> VecDeque<M> {
         let mut all = VecDeque::new();

@@ -16,6 +16,9 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 pub(crate) mod blocks;
+mod shared;
+
+pub use shared::SharedPayload;
 
 /// Addresses that a program on this kind of machine may have: the lowest pages are never mapped.
 const ADDRESSES: std::ops::Range<u64> = 0x1_0000..1 << 48;
@@ -51,7 +54,8 @@ pub unsafe fn room(pointer: *mut c_void) -> usize {
     usize::MAX
 }
 
-/// Owned bytes from `malloc`. May carry a second such buffer that shares its fate.
+/// Owned bytes from `malloc`. May carry a second such buffer that shares its fate; or the bytes are a share
+/// of what other messages have too ([`SharedPayload`]).
 pub struct Payload {
     data: *mut c_void,
     len: usize,
@@ -105,8 +109,12 @@ impl Payload {
     }
 
     /// Gives the buffer away, to be freed with `free`. An attached buffer leaves with it: whoever
-    /// takes the payload apart has read its pointer from the bytes and owns that too.
+    /// takes the payload apart has read its pointer from the bytes and owns that too. Of shared bytes it
+    /// is a copy.
     pub fn into_raw(self) -> (*mut c_void, usize) {
+        if shared::is_marked(self.attached) {
+            return self.into_own().into_raw();
+        }
         let raw = (self.data, self.len);
         std::mem::forget(self);
         raw
@@ -143,28 +151,44 @@ impl Payload {
             other.attached.is_null(),
             "an attached buffer has none itself"
         );
+        debug_assert!(
+            !shared::is_marked(self.attached),
+            "shared bytes carry nothing else"
+        );
         let (data, _) = other.into_raw();
-        // SAFETY: what was attached before is owned by this value, and the field is replaced below.
-        unsafe { free_attached(self.attached) };
+        self.release_attached();
         self.attached = data;
         self
     }
 
     /// The attached buffer, or null.
     pub fn attached_ptr(&self) -> *mut c_void {
+        if shared::is_marked(self.attached) {
+            return ptr::null_mut();
+        }
         self.attached
+    }
+
+    /// Frees the attached buffer, or gives the share back.
+    fn release_attached(&mut self) {
+        if shared::is_marked(self.attached) {
+            return self.release_share();
+        }
+        let attached = std::mem::replace(&mut self.attached, ptr::null_mut());
+        // SAFETY: null or owned by this value: `attach` took it over from its former owner.
+        unsafe { free_attached(attached) };
     }
 }
 
 impl Drop for Payload {
     fn drop(&mut self) {
+        // First: with a share its bytes go.
+        if !self.attached.is_null() {
+            self.release_attached();
+        }
         if !self.data.is_null() {
             // SAFETY: owned, from `malloc`, and not freed before: `into_raw` forgets the value.
             unsafe { blocks::give(self.data, self.len) };
-        }
-        if !self.attached.is_null() {
-            // SAFETY: as above; `attach` took it over from its former owner.
-            unsafe { free_attached(self.attached) };
         }
     }
 }

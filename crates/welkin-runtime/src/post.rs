@@ -139,9 +139,10 @@ impl Node {
         drop(self.post(to, Message::bare(Address::NONE, session, kind::RESPONSE)));
     }
 
-    /// Tells the sender of a message that nobody will handle it.
+    /// Tells the sender of a message that nobody will handle it. Not the publisher of a channel: what stands
+    /// in the place of the session is the channel, which as a session may be that of another call of his.
     pub(crate) fn answer_error(&self, dead: Address, message: &Message) {
-        if !message.source.is_none() {
+        if !message.source.is_none() && message.kind != kind::MULTICAST {
             // Who asked may be gone itself.
             drop(self.post(
                 message.source,

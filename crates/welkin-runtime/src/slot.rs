@@ -12,28 +12,31 @@ use crate::mailbox::Mailbox;
 use crate::message::{Address, Message};
 use crate::sched::meter;
 use crate::service::{Control, Service};
+use crate::warm::Warm;
 
 /// One service of a node.
+// In this order: what each message uses stands together, what its worker only looks at ahead behind it.
+#[repr(C)]
 pub struct Slot {
-    address: Address,
-    /// The session given last; the sign bit is not used.
-    session: AtomicU32,
     pub(crate) mailbox: Mailbox<Message, Box<dyn Service>>,
-    control: OnceLock<Arc<dyn Control>>,
     /// Messages started.
     messages: AtomicU64,
     /// CPU time of messages, in nanoseconds.
     cpu_ns: AtomicU64,
     /// CPU time of the current message in earlier slices, in nanoseconds.
     message_ns: AtomicU64,
-    /// Who sent the current or last message.
-    source: AtomicU32,
-    /// When that began, in monotonic nanoseconds; without profiling when the visit began.
+    /// When the current or last message began, in monotonic nanoseconds; without profiling when the visit
+    /// began.
     since_ns: AtomicI64,
-    /// Its type.
-    kind: AtomicU8,
+    address: Address,
+    /// Who sent that message.
+    source: AtomicU32,
     /// Messages in the worker's batch that are not started.
     taken: AtomicU32,
+    /// The session given last; the sign bit is not used.
+    session: AtomicU32,
+    /// Type of the current or last message.
+    kind: AtomicU8,
     /// Whether it keeps the node alive.
     pub(crate) counts: bool,
     /// No worker is woken for its messages.
@@ -52,6 +55,9 @@ pub struct Slot {
     endless: AtomicBool,
     /// Its messages are dumped.
     tapped: AtomicBool,
+    /// What its messages touch. Noted by its worker.
+    warm: Warm,
+    control: OnceLock<Arc<dyn Control>>,
 }
 
 impl Slot {
@@ -77,6 +83,7 @@ impl Slot {
             slow: AtomicBool::new(false),
             endless: AtomicBool::new(false),
             tapped: AtomicBool::new(false),
+            warm: Warm::new(),
         }
     }
 
@@ -185,6 +192,19 @@ impl Slot {
         self.cpu_ns.store(total, Ordering::Relaxed);
         let message = self.message_ns.load(Ordering::Relaxed) + ns;
         self.message_ns.store(message, Ordering::Relaxed);
+    }
+
+    /// Notes where the memory is that the service's messages touch, as addresses with lengths in bytes: it
+    /// is fetched into the processor's cache before the next message. For the service itself to call; a
+    /// hint, which may be wrong or old. The slot's own memory need not be told.
+    pub fn note_warm(&self, stretches: &mut [(usize, usize)]) {
+        self.warm.note(stretches);
+    }
+
+    /// Has the processor fetch what its next message touches; the slot itself is read.
+    pub(crate) fn fetch(&self) {
+        self.mailbox.fetch();
+        self.warm.fetch();
     }
 
     pub(crate) fn set_ended(&self) {

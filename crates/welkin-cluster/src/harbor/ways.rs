@@ -338,10 +338,10 @@ impl Remote for Ways {
 }
 
 /// Tells the sender that `to` is out of reach. Answers are not refused: their session is a number of
-/// the other side, here it means another.
+/// the other side, here it means another. Nor are messages of channels, where it is the channel's.
 fn answer_error(node: &Node, to: Address, message: &Message) {
-    let is_answer = matches!(message.kind, kind::RESPONSE | kind::ERROR);
-    if !is_answer && !message.source.is_none() {
+    let has_session = !matches!(message.kind, kind::RESPONSE | kind::ERROR | kind::MULTICAST);
+    if has_session && !message.source.is_none() {
         // A sender that is gone needs no answer.
         let _ = node.post(
             message.source,

@@ -19,6 +19,7 @@ pub mod lifecycle;
 pub mod md5;
 pub mod memory;
 pub mod mongo;
+pub mod multicast;
 pub mod mysql;
 pub mod netpack;
 pub mod object;
@@ -29,10 +30,12 @@ pub mod resp;
 pub mod schedule;
 pub mod send;
 pub mod seri;
+pub mod sharetable;
 pub mod skynet;
 pub mod socket_buffer;
 pub mod socketdriver;
 pub mod sproto;
+pub mod stm;
 pub mod task;
 #[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
 pub mod tls;
@@ -53,9 +56,12 @@ pub fn opener(name: &[u8]) -> Option<ffi::lua_CFunction> {
         b"skynet.core" => core::open,
         b"skynet.debugchannel" => debugchannel::open,
         b"skynet.memory" => memory::open,
+        b"skynet.multicast.core" => multicast::open,
         b"skynet.netpack" => netpack::luaopen_netpack,
         b"skynet.profile" => profile::open,
+        b"skynet.sharetable.core" => sharetable::open,
         b"skynet.socketdriver" => socketdriver::luaopen_socketdriver,
+        b"skynet.stm" => stm::open,
         b"skynet.codecache" => crate::codecache::luaopen_codecache,
         b"welkin.debugger" => debugger::open,
         b"welkin.inspect" => inspect::open,

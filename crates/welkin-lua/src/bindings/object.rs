@@ -15,13 +15,23 @@ use crate::state::{State, lua_State};
 ///
 /// A default `T` owns no memory, and is what an object is once it was collected.
 pub fn push_module<T: Default>(state: State, functions: &[Entry]) {
+    push_module_with::<T>(state, functions, &[]);
+}
+
+/// The same, of objects that have `events` too, such as `__call`.
+pub fn push_module_with<T: Default>(state: State, functions: &[Entry], events: &[Entry]) {
     state.create_table(0, functions.len() as c_int);
-    state.create_table(0, 2);
+    state.create_table(0, 2 + events.len() as c_int);
     state.push_value(-1);
     state.push_closure(collect::<T>, 1);
     state.raw_set_lit(-2, c"__gc");
     state.push_bool(false);
     state.raw_set_lit(-2, c"__metatable");
+    for (name, event) in events {
+        state.push_value(-1);
+        state.push_closure(*event, 1);
+        state.raw_set_lit(-2, name);
+    }
     for (name, function) in functions {
         state.push_value(-1);
         state.push_closure(*function, 1);

@@ -1,13 +1,39 @@
 //! Values of tables, arguments and blocks: the methods over the functions of ours that are built into Lua
-//! for codecs (`welkin-lua-vm`, `build/values.c`).
+//! for codecs (`welkin-lua-vm`, `build/values.c`); and where things lie (`build/warm.c`).
 
 use std::ffi::{c_int, c_void};
 
-use welkin_lua_vm::{self as vm, Kind, Value};
+use welkin_lua_vm::{self as vm, Kind, Stretch, Value};
 
 use super::{Name, State};
 
+/// Stretches that [`State::warm`] tells at most.
+const STRETCHES_MAX: usize = 64;
+
 impl State {
+    /// Tells `each` where the memory lies, as addresses with lengths in bytes, that a message of `kind`
+    /// touches which is handled on this thread: `protocols` is the registry's number of the table of
+    /// protocols, `dispatch` the field with their functions.
+    ///
+    /// # Safety
+    /// The name was made in this VM and is anchored there.
+    pub unsafe fn warm(
+        self,
+        protocols: c_int,
+        kind: u8,
+        dispatch: Name,
+        mut each: impl FnMut(usize, usize),
+    ) {
+        let mut stretches = [Stretch::NONE; STRETCHES_MAX];
+        let (name, out) = (dispatch.0 as *const c_void, stretches.as_mut_ptr());
+        let room = STRETCHES_MAX as c_int;
+        // SAFETY: a live thread, as `State::new` promises; so many stretches are there.
+        let count = unsafe { vm::welkin_warm(self.0, protocols, kind.into(), name, out, room) };
+        for stretch in &stretches[..count as usize] {
+            each(stretch.at.addr(), stretch.bytes);
+        }
+    }
+
     /// The entry of the table at `index` at `place` or behind it, without metamethods; gives the place to
     /// go on from, 0 at the end. A value of kind `Other` is pushed. Texts stay while no Lua code runs and
     /// nothing is made.

@@ -73,6 +73,11 @@ impl<T> RunQueue<T> {
 
     /// Owner: what to run now.
     pub(crate) fn pop(&self) -> Option<T> {
+        self.pop_ahead(|_| {})
+    }
+
+    /// As [`RunQueue::pop`]; `ahead` is shown who comes next, unless something else does, under the lock.
+    pub(crate) fn pop_ahead(&self, ahead: impl FnOnce(&VecDeque<T>)) -> Option<T> {
         let mut inner = self.inner.lock();
         if inner.next.is_some() {
             let version = self.next_version.load(Ordering::Relaxed);
@@ -80,6 +85,7 @@ impl<T> RunQueue<T> {
                 .store(version.wrapping_add(1), Ordering::Relaxed);
             if inner.next_runs < NEXT_RUNS_MAX || inner.deque.is_empty() {
                 inner.next_runs += 1;
+                ahead(&inner.deque);
                 return inner.next.take();
             }
             let next = inner.next.take();
@@ -88,6 +94,7 @@ impl<T> RunQueue<T> {
         inner.next_runs = 0;
         let item = inner.deque.pop_front();
         self.len.store(inner.deque.len(), Ordering::Relaxed);
+        ahead(&inner.deque);
         item
     }
 
@@ -214,6 +221,19 @@ mod tests {
         .take_while(|&item| item == 1)
         .count();
         assert_eq!(runs, NEXT_RUNS_MAX as usize);
+    }
+
+    #[test]
+    fn who_comes_next_is_shown_in_order_whatever_is_popped() {
+        let queue = RunQueue::new();
+        for item in 1..5 {
+            queue.push_next(item);
+        }
+        let mut shown = Vec::new();
+        while queue.pop_ahead(|next| shown.push(next.clone())).is_some() {}
+        let lens: Vec<_> = shown.iter().map(VecDeque::len).collect();
+        assert_eq!(shown[0], [2, 3, 4]);
+        assert_eq!(lens, [3, 2, 1, 0, 0]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::sched::idle::{NEVER, Sleep};
 use crate::sched::role::{self, Here, Role};
 use crate::sched::{Sched, Worker};
 use crate::slot::Slot;
+use crate::warm;
 
 /// Stack of a worker: C modules and deep Lua recursion need room; only what is used is paged in.
 const STACK_BYTES: usize = 8 << 20;
@@ -30,6 +31,9 @@ const FAST_PARTS: i64 = 3;
 const CREDIT_NS_MAX: i64 = 3_000_000;
 /// A next slot of another worker that stands still for so long is taken.
 const STALE_NS: i64 = 30_000;
+/// What ran so long ago is taken to have left the processor's cache: others have used a few MiB since. To
+/// fetch what is there already would be half of the work of a short message.
+const COLD_NS: i64 = 1_000_000;
 
 /// What a worker thread carries from visit to visit.
 pub(super) struct Loop {
@@ -171,7 +175,7 @@ impl Loop {
         }
         self.role()
             .queue
-            .pop()
+            .pop_ahead(|next| fetch_ahead(next, self.now_ns))
             .or_else(|| sched.outside.pop())
             .or_else(|| sched.patient.pop())
             .or_else(|| sched.slow.pop())
@@ -308,6 +312,19 @@ impl Loop {
         let handle = role::here().map(|here| here.handle);
         *self.role().thread.lock() = handle;
         false
+    }
+}
+
+/// While the present service runs, the memory of the next comes into the cache if it was used too long ago
+/// to be there, and the slot of the one behind, so that it can be looked at by then.
+fn fetch_ahead(next: &VecDeque<Arc<Slot>>, now_ns: i64) {
+    if let Some(slot) = next.get(1) {
+        warm::fetch_value(Arc::as_ptr(slot));
+    }
+    if let Some(slot) = next.front()
+        && now_ns - slot.since_ns() > COLD_NS
+    {
+        slot.fetch();
     }
 }
 
