@@ -6,10 +6,7 @@
 
 local skynet = require "skynet"
 local core = require "skynet.sharetable.core"
-local welkin = require "welkin"
-
--- The longest deadline there is: who reads for longer is asked again.
-local LONGEST_MS = 24 * 60 * 60 * 1000
+local await = require "welkin.await"
 
 ---@class sharetable.Version
 ---@field name string
@@ -71,10 +68,7 @@ end
 local function watch(reader)
 	reading[reader] = {}
 	skynet.fork(function()
-		local err
-		repeat
-			err = select(2, pcall(welkin.call_within, LONGEST_MS, reader, "debug", "LINK"))
-		until not tostring(err):find("call timeout", 1, true)
+		pcall(await, reader, "debug", "LINK")
 		forget(reader)
 	end)
 end

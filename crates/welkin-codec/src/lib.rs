@@ -10,6 +10,7 @@ pub mod bson;
 pub mod cluster;
 pub mod control;
 pub mod crypt;
+pub mod datasheet;
 pub mod dns;
 pub mod frame;
 pub mod harbor;

@@ -11,8 +11,8 @@ use welkin_fleet_model::state::State;
 const RUNS: &str = "./node.sh";
 const SLEEPS: &str = "echo up; exec sleep 1000";
 /// Notes when it finds itself running beside another one of its kind.
-const ALONE: &str = "mkdir one || echo twice >> twice\n\
-    trap 'rmdir one; exit 0' TERM\n\
+const ALONE: &str = "trap 'rmdir one; exit 0' TERM\n\
+    mkdir one || echo twice >> twice\n\
     while :; do sleep 0.02; done";
 
 fn world(name: &str, script: &str) -> World {

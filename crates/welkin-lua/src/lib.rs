@@ -24,6 +24,7 @@ pub mod module;
 pub mod plain;
 pub mod preempt;
 pub mod service;
+pub mod sharedata;
 pub mod sharetable;
 pub mod slow;
 pub mod state;

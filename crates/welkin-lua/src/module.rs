@@ -42,6 +42,10 @@ pub struct Shared {
     pub found: RwLock<HashMap<Vec<u8>, Arc<crate::loader::Found>>>,
     /// Prepared VMs of programs that are started often.
     pub images: Images,
+    /// Data of `skynet.sharedata`.
+    pub data: crate::sharedata::Versions<crate::sharedata::tree::Tree>,
+    /// Texts of `skynet.datasheet`.
+    pub sheets: crate::sharedata::Versions<welkin_codec::datasheet::Sheet>,
     /// Tables that all services read.
     pub tables: crate::sharetable::Tables,
     /// References to writers that no reader has taken.
@@ -90,6 +94,8 @@ pub fn register(node: &Arc<Node>, options: Options, net: Arc<Net>) {
         seed: seed(),
         found: RwLock::default(),
         images: Images::default(),
+        data: crate::sharedata::Versions::default(),
+        sheets: crate::sharedata::Versions::default(),
         tables: crate::sharetable::Tables::default(),
         stm: crate::bindings::stm::References::default(),
     };

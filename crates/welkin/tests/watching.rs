@@ -99,6 +99,27 @@ fn every_call_has_the_deadline_of_the_config() {
 }
 
 #[test]
+fn news_of_shared_data_may_come_later_than_any_answer() {
+    let folder = Folder::new();
+    let program = "
+        local skynet = require 'skynet'
+        local data = require 'skynet.sharedata'
+        local builder, sheets = require 'skynet.datasheet.builder', require 'skynet.datasheet'
+        skynet.start(function() skynet.fork(function()
+            data.new('d', { n = 1 }) builder.new('s', { n = 1 })
+            local d, s = data.query 'd', sheets.query 's'
+            print('before', d.n, s.n)
+            skynet.sleep(20)
+            data.update('d', { n = 2 }) builder.update('s', { n = 2 })
+            repeat skynet.sleep(1) until d.n == 2 and s.n == 2
+            print 'through'
+        end) end)";
+    let mut node = start(&folder, "welkin_call_timeout_ms = 40", program);
+    let lines = node.wait_for("through");
+    assert!(!lines.iter().any(|l| l.contains("timeout")), "{lines:#?}");
+}
+
+#[test]
 fn log_lines_can_be_for_people_or_for_programs() {
     let program = "
         local skynet = require 'skynet'

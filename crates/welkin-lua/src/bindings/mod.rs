@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod core;
 pub mod coroutine;
 pub mod crypt;
+pub mod datasheet;
 pub mod debugchannel;
 pub mod debugger;
 pub mod dns;
@@ -30,6 +31,7 @@ pub mod resp;
 pub mod schedule;
 pub mod send;
 pub mod seri;
+pub mod sharedata;
 pub mod sharetable;
 pub mod skynet;
 pub mod socket_buffer;
@@ -54,11 +56,13 @@ pub fn opener(name: &[u8]) -> Option<ffi::lua_CFunction> {
         b"skynet" => skynet::open,
         b"skynet.cluster.core" => cluster::open,
         b"skynet.core" => core::open,
+        b"skynet.datasheet.core" => datasheet::open,
         b"skynet.debugchannel" => debugchannel::open,
         b"skynet.memory" => memory::open,
         b"skynet.multicast.core" => multicast::open,
         b"skynet.netpack" => netpack::luaopen_netpack,
         b"skynet.profile" => profile::open,
+        b"skynet.sharedata.core" => sharedata::open,
         b"skynet.sharetable.core" => sharetable::open,
         b"skynet.socketdriver" => socketdriver::luaopen_socketdriver,
         b"skynet.stm" => stm::open,
