@@ -112,7 +112,7 @@ local function names(datasheet)
 end
 
 local function updates(datasheet)
-	local reader = skynet.newservice "datasheet_reader"
+	local reader = skynet.newservice("data_reader", "skynet.datasheet")
 	local function on(...)
 		return skynet.call(reader, "lua", ...)
 	end

@@ -201,7 +201,7 @@ local function copies()
 end
 
 local function other_services()
-	local reader = skynet.newservice "sharedata_reader"
+	local reader = skynet.newservice("data_reader", "skynet.sharedata")
 	local function on(...)
 		return skynet.call(reader, "lua", ...)
 	end
@@ -229,7 +229,7 @@ local function other_services()
 	on "exit"
 	local readers = {}
 	for i = 1, 40 do
-		readers[i] = skynet.newservice "sharedata_reader"
+		readers[i] = skynet.newservice("data_reader", "skynet.sharedata")
 		skynet.call(readers[i], "lua", "keep", "o")
 		skynet.call(readers[i], "lua", "exit")
 		check.await(function() return not pcall(skynet.call, readers[i], "debug", "PING") end)

@@ -280,21 +280,29 @@ lu_byte welkin_luaH_get (lua_State *L, const TValue *o, const TValue *key,
 }
 
 
+/*
+** Where the entry is whose key is the function that this closure is of, plus 1;
+** 0: it has none.
+*/
+static unsigned placeof_function (lua_State *L, const welkin_Shared *t,
+                                  const TValue *closure, TValue *value) {
+  unsigned place = t->items;
+  TValue code, own;
+  while ((place = welkin_sharedentry(t, place, &code, value)) != 0) {
+    if (ttypetag(&code) == LUA_VLCL && cached(L, valraw(&code).p, &own)
+        && gcvalue(&own) == gcvalue(closure))
+      return place;
+  }
+  return 0;
+}
+
+
 /* as a look-up by a key of the VM */
 static int lookup (lua_State *L, const welkin_Shared *t, const TValue *key,
                    TValue *value) {
-  if (l_likely(ttypetag(key) != LUA_VLCL))
-    return !ttisnil(key) && welkin_sharedfind(t, key, value);
-  else {  /* the shared function that it is the closure of */
-    unsigned place = t->items;
-    TValue code, closure;
-    while ((place = welkin_sharedentry(t, place, &code, value)) != 0) {
-      if (ttypetag(&code) == LUA_VLCL && cached(L, valraw(&code).p, &closure)
-          && gcvalue(&closure) == gcvalue(key))
-        return 1;
-    }
-    return 0;
-  }
+  if (l_unlikely(ttypetag(key) == LUA_VLCL))
+    return placeof_function(L, t, key, value) != 0;
+  return !ttisnil(key) && welkin_sharedfind(t, key, value);
 }
 
 
@@ -339,15 +347,8 @@ static unsigned placeof (lua_State *L, const welkin_Shared *t,
   int i;
   if (ttisinteger(key) && l_castS2U(ivalue(key)) - 1u < t->items)
     return cast_uint(ivalue(key));
-  if (ttypetag(key) == LUA_VLCL) {
-    unsigned place = t->items;
-    while ((place = welkin_sharedentry(t, place, &k, &value)) != 0) {
-      if (ttypetag(&k) == LUA_VLCL && cached(L, valraw(&k).p, &value)
-          && gcvalue(&value) == gcvalue(key))
-        return place;
-    }
-    return 0;
-  }
+  if (ttypetag(key) == LUA_VLCL)
+    return placeof_function(L, t, key, &value);
   if (ttisfloat(key)) {
     lua_Integer n;
     if (luaV_flttointeger(fltvalue(key), &n, F2Ieq)) {

@@ -1,14 +1,15 @@
--- A service that reads shared data as it is told, keeps what it has read, and ends when it is told to.
+-- A service that reads data by the module it is started with, `skynet.sharedata` or `skynet.datasheet`, as it is told,
+-- keeps what it has read, and ends when it is told to.
 
 local skynet = require "skynet"
-local sharedata = require "skynet.sharedata"
+local shared = require((...))
 
 local kept = {}
 
 local command = {}
 
 function command.keep(name, ...)
-	local value = sharedata.query(name)
+	local value = shared.query(name)
 	for _, key in ipairs { ... } do
 		value = value[key]
 	end
@@ -19,8 +20,13 @@ function command.read(name, key)
 	return kept[name][key]
 end
 
+function command.fails(name, key)
+	local ok, err = pcall(function() return kept[name][key] end)
+	return not ok and err
+end
+
 function command.flush()
-	sharedata.flush()
+	shared.flush()
 end
 
 skynet.start(function()
